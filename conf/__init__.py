@@ -1,0 +1,1 @@
+"""What every layer agrees on: settings, errors, logs, the market, the lake."""

@@ -1,0 +1,171 @@
+"""Engine ``embedded``: deltalake merges in this process what Spark computed."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import cast
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from deltalake import CommitProperties, DeltaTable, write_deltalake
+from deltalake import Transaction as AppTransaction
+from deltalake.table import TableMerger
+from pyspark.sql import DataFrame
+
+from conf.lake.commit import (
+    Transaction,
+    Written,
+    bounds_predicate,
+    key_predicate,
+    ranges_of,
+)
+from conf.lake.fence import Fence
+from conf.lake.roots import table_uri
+from conf.lake.tables import TableContract
+from conf.settings import LakeSettings
+
+# Files reach about this size by compaction and are then left alone.
+_COMPACT_TARGET_BYTES = 32 * 1024 * 1024
+
+
+class ArrowBatch:
+    """A micro-batch as one Arrow table."""
+
+    def __init__(self, messages: pa.Table) -> None:
+        self._messages = messages
+
+    def rows_of(self, contract: TableContract) -> pa.Table:
+        """Return one table's rows, cast to the contract's schema."""
+        mine = self._messages.filter(pc.equal(self._messages["table"], contract.name))
+        structs = mine[contract.name.split(".")[1]].combine_chunks()
+        if isinstance(structs, pa.ChunkedArray):  # no rows: nothing to combine
+            structs = pa.array([], structs.type)
+        return pa.Table.from_struct_array(structs).cast(contract.schema)
+
+    def arrow(self) -> pa.Table:
+        """Return the whole batch."""
+        return self._messages
+
+
+class EmbeddedCommitter:
+    """Commits Arrow tables with deltalake; one instance per driver process."""
+
+    def __init__(self, lake: LakeSettings, fence: Fence) -> None:
+        self._lake, self._fence = lake, fence
+        self._tables: dict[str, DeltaTable] = {}
+        self._commits: dict[str, int] = {}
+
+    @contextmanager
+    def hold(self, messages: DataFrame) -> Iterator[ArrowBatch]:
+        """Compute the batch into this process's memory."""
+        yield ArrowBatch(messages.toArrow())
+
+    def append(
+        self, contract: TableContract, rows: pa.Table, transaction: Transaction
+    ) -> Written:
+        """See ``Committer.append``."""
+
+        def write(table: DeltaTable) -> int:
+            properties = _properties(transaction)
+            write_deltalake(table, rows, mode="append", commit_properties=properties)
+            return int(rows.num_rows)
+
+        return self._commit(contract, rows, transaction, write)
+
+    def insert_missing(
+        self, contract: TableContract, rows: pa.Table, transaction: Transaction
+    ) -> Written:
+        """See ``Committer.insert_missing``."""
+
+        def write(table: DeltaTable) -> int:
+            merger = _merge(contract, table, rows, transaction)
+            done = merger.when_not_matched_insert_all().execute()
+            return int(done["num_target_rows_inserted"])
+
+        return self._commit(contract, rows, transaction, write)
+
+    def upsert(
+        self, contract: TableContract, rows: pa.Table, transaction: Transaction
+    ) -> Written:
+        """See ``Committer.upsert``."""
+
+        def write(table: DeltaTable) -> int:
+            merger = _merge(contract, table, rows, transaction)
+            merger.when_matched_update_all().when_not_matched_insert_all().execute()
+            return int(rows.num_rows)
+
+        return self._commit(contract, rows, transaction, write)
+
+    def _commit(
+        self,
+        contract: TableContract,
+        rows: pa.Table,
+        transaction: Transaction,
+        write: Callable[[DeltaTable], int],
+    ) -> Written:
+        if rows.num_rows == 0:
+            return Written(0, None)
+        with self._fence.commit():
+            table = self._open(contract)
+            if _is_done(table, transaction):
+                return Written(0, None)
+            written = Written(write(table), table.version())
+            self._maintain(contract, table)
+            return written
+
+    def _open(self, contract: TableContract) -> DeltaTable:
+        table = self._tables.get(contract.name)
+        if table is None:
+            table = DeltaTable(table_uri(self._lake.root, contract))
+            self._tables[contract.name] = table
+        else:
+            table.update_incremental()
+        return table
+
+    def _maintain(self, contract: TableContract, table: DeltaTable) -> None:
+        commits = self._commits.get(contract.name, 0) + 1
+        self._commits[contract.name] = commits
+        if commits % self._lake.compact_every == 0:
+            table.optimize.compact(target_size=_COMPACT_TARGET_BYTES)
+
+
+def _merge(
+    contract: TableContract, table: DeltaTable, rows: pa.Table, transaction: Transaction
+) -> TableMerger:
+    predicate = bounds_predicate(contract, ranges_of(event_times(contract, rows)))
+    return table.merge(
+        rows,
+        f"{predicate} AND {key_predicate(contract.key)}",
+        source_alias="u",
+        target_alias="t",
+        # The source is small and in memory: it need not be streamed.
+        streamed_exec=False,
+        commit_properties=_properties(transaction),
+    )
+
+
+def event_times(contract: TableContract, rows: pa.Table) -> list[datetime]:
+    """Return the first and last event time of each touched minute, UTC.
+
+    They bound a MERGE as well as all times do, and are few.
+    """
+    times = rows[contract.event_column]
+    minutes = pc.floor_temporal(times, unit="minute")
+    spans = (
+        pa.table({"minute": minutes, "time": times})
+        .group_by("minute")
+        .aggregate([("time", "min"), ("time", "max")])
+    )
+    both = [*spans["time_min"].to_pylist(), *spans["time_max"].to_pylist()]
+    return cast("list[datetime]", both)
+
+
+def _is_done(table: DeltaTable, transaction: Transaction) -> bool:
+    last = table.transaction_version(transaction.app_id)
+    return last is not None and last >= transaction.version
+
+
+def _properties(transaction: Transaction) -> CommitProperties:
+    return CommitProperties(
+        app_transactions=[AppTransaction(transaction.app_id, transaction.version)]
+    )

@@ -1,0 +1,162 @@
+"""Engine ``spark``: delta-spark merges what Spark computed."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+
+import pyarrow as pa
+from delta.tables import DeltaMergeBuilder, DeltaTable
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from conf.lake.commit import (
+    Transaction,
+    Written,
+    bounds_predicate,
+    key_predicate,
+    ranges_of,
+)
+from conf.lake.fence import Fence
+from conf.lake.roots import table_uri
+from conf.lake.spark_schema import spark_schema
+from conf.lake.tables import TableContract
+from conf.settings import LakeSettings
+
+_APP_ID = "spark.databricks.delta.write.txnAppId"
+_VERSION = "spark.databricks.delta.write.txnVersion"
+
+
+class FrameBatch:
+    """A micro-batch that Spark keeps in memory until all tables took their rows."""
+
+    def __init__(self, messages: DataFrame) -> None:
+        self._messages = messages
+
+    def rows_of(self, contract: TableContract) -> DataFrame:
+        """Return one table's rows in the contract's columns."""
+        struct = contract.name.split(".")[1]
+        return self._messages.where(F.col("table") == contract.name).select(
+            *(F.col(struct)[name].alias(name) for name in contract.column_names)
+        )
+
+    def arrow(self) -> pa.Table:
+        """Return the whole batch."""
+        return self._messages.toArrow()
+
+
+class SparkCommitter:
+    """Commits DataFrames with delta-spark; one instance per driver process."""
+
+    def __init__(self, lake: LakeSettings, fence: Fence) -> None:
+        self._lake, self._fence = lake, fence
+        self._commits: dict[str, int] = {}
+        self._session: SparkSession
+
+    @contextmanager
+    def hold(self, messages: DataFrame) -> Iterator[FrameBatch]:
+        """Keep the computed batch in Spark's memory."""
+        self._session = messages.sparkSession
+        kept = messages.persist()
+        try:
+            yield FrameBatch(kept)
+        finally:
+            kept.unpersist()
+
+    def append(
+        self, contract: TableContract, rows: DataFrame, transaction: Transaction
+    ) -> Written:
+        """See ``Committer.append``; Delta skips a transaction it has seen."""
+        with self._fence.commit():
+            append_frame(rows, table_uri(self._lake.root, contract), transaction)
+        return Written(rows.count(), None)
+
+    def insert_missing(
+        self, contract: TableContract, rows: DataFrame, transaction: Transaction
+    ) -> Written:
+        """See ``Committer.insert_missing``; counts the rows offered."""
+        times = _event_times(contract, rows)
+        if not times:
+            return Written(0, None)
+        self._merge(
+            contract, rows, times, transaction, lambda m: m.whenNotMatchedInsertAll()
+        )
+        return Written(rows.count(), None)
+
+    def upsert(
+        self, contract: TableContract, rows: pa.Table, transaction: Transaction
+    ) -> Written:
+        """See ``Committer.upsert``."""
+        if rows.num_rows == 0:
+            return Written(0, None)
+        frame = self._session.createDataFrame(rows, spark_schema(contract)).coalesce(1)
+        times = rows[contract.event_column].to_pylist()
+        self._merge(
+            contract,
+            frame,
+            times,
+            transaction,
+            lambda m: m.whenMatchedUpdateAll().whenNotMatchedInsertAll(),
+        )
+        return Written(rows.num_rows, None)
+
+    def _merge(
+        self,
+        contract: TableContract,
+        rows: DataFrame,
+        times: list[datetime],
+        transaction: Transaction,
+        clauses: Callable[[DeltaMergeBuilder], DeltaMergeBuilder],
+    ) -> None:
+        uri = table_uri(self._lake.root, contract)
+        predicate = bounds_predicate(contract, ranges_of(times))
+        condition = f"{predicate} AND {key_predicate(contract.key)}"
+        with self._fence.commit():
+            target = DeltaTable.forPath(self._session, uri)
+            with _transaction(self._session, transaction):
+                clauses(target.alias("t").merge(rows.alias("u"), condition)).execute()
+            self._maintain(contract, target)
+
+    def _maintain(self, contract: TableContract, target: DeltaTable) -> None:
+        commits = self._commits.get(contract.name, 0) + 1
+        self._commits[contract.name] = commits
+        if commits % self._lake.compact_every == 0:
+            target.optimize().executeCompaction()
+
+
+def append_frame(rows: DataFrame, uri: str, transaction: Transaction) -> None:
+    """Append one file with Spark's own sink; a transaction seen before is skipped."""
+    (
+        rows.coalesce(1)
+        .write.format("delta")
+        .option("txnAppId", transaction.app_id)
+        .option("txnVersion", transaction.version)
+        .mode("append")
+        .save(uri)
+    )
+
+
+@contextmanager
+def _transaction(session: SparkSession, transaction: Transaction) -> Iterator[None]:
+    """Store the transaction with the next DML statement of this session.
+
+    A MERGE takes it from session settings, not from options; foreachBatch runs in a
+    clone of the session, so no other query sees them.
+    """
+    session.conf.set(_APP_ID, transaction.app_id)
+    session.conf.set(_VERSION, str(transaction.version))
+    try:
+        yield
+    finally:
+        session.conf.unset(_APP_ID)
+        session.conf.unset(_VERSION)
+
+
+def _event_times(contract: TableContract, rows: DataFrame) -> list[datetime]:
+    """Return each touched minute's first and last event time, UTC."""
+    column = F.col(contract.event_column)
+    spans = (
+        rows.groupBy(F.date_trunc("minute", column))
+        .agg(F.min(column).alias("first"), F.max(column).alias("last"))
+        .toArrow()
+    )
+    return [*spans["first"].to_pylist(), *spans["last"].to_pylist()]

@@ -1,0 +1,59 @@
+"""Tables come into being here, and an older lake is refused or migrated here."""
+
+from collections.abc import Iterable
+
+from deltalake import DeltaTable
+
+from conf.errors import FixSetup
+from conf.lake.roots import table_uri
+from conf.lake.tables import TableContract
+
+_PROPERTIES = {
+    # One checkpoint for 100 commits: at one commit a second, less than one a minute.
+    "delta.checkpointInterval": "100",
+    "delta.logRetentionDuration": "interval 2 days",
+    "delta.deletedFileRetentionDuration": "interval 1 days",
+    # Keys, times and prices stand first; the lineage at the end needs no statistics.
+    "delta.dataSkippingNumIndexedCols": "8",
+}
+
+
+def ensure_tables(root: str, contracts: Iterable[TableContract]) -> None:
+    """Create the tables that do not exist and check those that do.
+
+    Raises:
+        FixSetup: A table was written under another contract version.
+    """
+    for contract in contracts:
+        uri = table_uri(root, contract)
+        if DeltaTable.is_deltatable(uri):
+            _require_version(DeltaTable(uri), contract)
+        else:
+            create_table(uri, contract)
+
+
+def create_table(uri: str, contract: TableContract) -> DeltaTable:
+    """Create one empty table with reader version 1 and writer version 2."""
+    return DeltaTable.create(
+        uri,
+        contract.schema,
+        mode="ignore",
+        partition_by=list(contract.partition_by),
+        name=contract.name,
+        description=_description(contract),
+        configuration=_PROPERTIES,
+    )
+
+
+def _description(contract: TableContract) -> str:
+    return f"{contract.grain} (contract {contract.version})"
+
+
+def _require_version(table: DeltaTable, contract: TableContract) -> None:
+    if table.metadata().description != _description(contract):
+        raise FixSetup(
+            contract.name,
+            f"was written as “{table.metadata().description}”, "
+            f"this version of Tickhouse writes “{_description(contract)}”",
+            "Keep the old checkout for this lake, or start anew with `make reset`",
+        )
