@@ -1,0 +1,1 @@
+"""In: a Kinesis stream. Out: ``bronze.records``, one row per Kinesis record."""

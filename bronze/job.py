@@ -1,0 +1,89 @@
+"""Kinesis -> ``bronze.records``: reads settings, opens, wires, appends."""
+
+import json
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.streaming.query import StreamingQuery
+
+from bronze.kinesis_source import KinesisSource
+from bronze.records import to_records
+from bronze.resume import last_sequence_numbers
+from conf import logs, settings
+from conf.errors import FixSetup
+from conf.lake.commit_spark import append_frame
+from conf.lake.create import ensure_tables
+from conf.lake.fence import open_fence
+from conf.lake.roots import table_uri
+from conf.lake.session import build_session
+from conf.lake.streams import (
+    BatchReport,
+    OnBatch,
+    checkpoint_of,
+    ignore_report,
+    transaction_of,
+)
+from conf.lake.tables import RECORDS
+from conf.settings import Settings
+
+QUERY = "bronze"
+
+
+def start(
+    spark: SparkSession, chosen: Settings, on_batch: OnBatch = ignore_report
+) -> StreamingQuery:
+    """Start the query that lands Kinesis records in bronze.
+
+    Raises:
+        FixSetup: Another driver writes bronze, or the table is of another version.
+    """
+    lake = chosen.lake
+    ensure_tables(lake.root, [RECORDS])
+    fence = open_fence(lake.root, QUERY, lake.lease_s)
+    uri = table_uri(lake.root, RECORDS)
+
+    def append(batch: DataFrame, batch_id: int) -> None:
+        session = batch.sparkSession
+        transaction = transaction_of(session, lake, QUERY, RECORDS.name, batch_id)
+        with fence.commit():
+            append_frame(batch, uri, transaction)
+        on_batch(BatchReport(QUERY, 0))
+
+    return (
+        to_records(_read_kinesis(spark, chosen))
+        .writeStream.queryName(QUERY)
+        .option("checkpointLocation", checkpoint_of(lake, QUERY))
+        .trigger(processingTime=f"{lake.trigger_ms} milliseconds")
+        .foreachBatch(append)
+        .start()
+    )
+
+
+def _read_kinesis(spark: SparkSession, chosen: Settings) -> DataFrame:
+    kinesis = chosen.kinesis
+    spark.dataSource.register(KinesisSource)
+    reader = (
+        spark.readStream.format(KinesisSource.name())
+        .option("streamName", kinesis.stream_name)
+        .option("region", kinesis.region)
+        .option("initialPosition", kinesis.initial_position)
+        .option("maxBatchBytes", kinesis.batch_max_bytes)
+        # Without a checkpoint, what bronze holds is the only memory of what was read.
+        .option("startAfter", json.dumps(last_sequence_numbers(chosen.lake, QUERY)))
+    )
+    if kinesis.endpoint_url:
+        reader = reader.option("endpointUrl", kinesis.endpoint_url)
+    return reader.load()
+
+
+def main() -> None:
+    """Run the layer alone: ``python -m bronze.job``."""
+    chosen = settings.load()
+    logs.configure(QUERY, level=chosen.log_level)
+    try:
+        start(build_session(chosen, QUERY), chosen).awaitTermination()
+    except FixSetup as error:
+        raise SystemExit(f"tickhouse: {error}") from error
+
+
+if __name__ == "__main__":
+    main()
