@@ -1,0 +1,1 @@
+"""In: the silver tables. Out: statistics per symbol and window."""

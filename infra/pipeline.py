@@ -1,0 +1,158 @@
+"""All layers in one Spark driver: ``python -m infra.pipeline``.
+
+Writes ``<var>/run/lake.json`` each second for the supervisor and, on SIGTERM, lets each
+query finish what is there, in the order of the flow, before it stops.
+"""
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from pyspark.sql import SparkSession
+from pyspark.sql.streaming.query import StreamingQuery
+
+import bronze.job
+import gold.job
+import silver.job
+from conf import logs, settings
+from conf.errors import FixSetup, TickhouseError
+from conf.lake.roots import absolute
+from conf.lake.session import build_session
+from conf.lake.streams import BatchReport
+from conf.settings import Settings
+
+_log = logs.get_logger(__name__)
+
+
+class Status:
+    """What the supervisor may know of the driver, in one small file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._queries: dict[str, dict[str, Any]] = {}
+        self._facts: dict[str, Any] = {"state": "starting", "pid": os.getpid()}
+
+    def note(self, **facts: object) -> None:
+        """Change facts of the driver and write them."""
+        with self._lock:
+            self._facts.update(facts)
+        self.write()
+
+    def on_batch(self, report: BatchReport) -> None:
+        """Remember what a batch did."""
+        with self._lock:
+            seen = self._queries.setdefault(report.query, {"rows_total": 0})
+            seen["rows_total"] += report.rows
+            seen |= {
+                "rows": report.rows,
+                "finished": time.time(),
+                "oldest_age_s": report.oldest_age_s,
+                "newest_age_s": report.newest_age_s,
+            }
+
+    def on_progress(self, query: StreamingQuery) -> None:
+        """Take batch id and duration from the query's last progress."""
+        progress = query.lastProgress
+        if progress is None:
+            return
+        with self._lock:
+            seen = self._queries.setdefault(str(query.name), {"rows_total": 0})
+            seen["batch_id"] = progress["batchId"]
+            seen["batch_ms"] = progress["durationMs"].get("triggerExecution")
+            seen["input_rows"] = progress["numInputRows"]
+
+    def write(self) -> None:
+        """Replace the file at once: a reader never sees half of it."""
+        with self._lock:
+            text = json.dumps(
+                {**self._facts, "updated": time.time(), "queries": self._queries}
+            )
+        fresh = self._path.with_suffix(".new")
+        fresh.write_text(text)
+        fresh.replace(self._path)
+
+
+def start_queries(
+    spark: SparkSession, chosen: Settings, status: Status
+) -> list[StreamingQuery]:
+    """Start every layer's queries, in the order of the flow."""
+    return [
+        bronze.job.start(spark, chosen, status.on_batch),
+        *silver.job.start(spark, chosen, status.on_batch),
+        gold.job.start(spark, chosen, status.on_batch),
+    ]
+
+
+def drain(queries: list[StreamingQuery]) -> None:
+    """Let each query process all that is there, then stop it, in the flow's order."""
+    for query in queries:
+        query.processAllAvailable()
+    for query in queries:
+        query.stop()
+
+
+def watch(queries: list[StreamingQuery], status: Status, stop: threading.Event) -> None:
+    """Return when ``stop`` is set.
+
+    Raises:
+        Exception: A query ended; its own error.
+    """
+    while not stop.wait(1.0):
+        for query in queries:
+            status.on_progress(query)
+            error = query.exception()
+            if error is not None:
+                raise error
+        status.write()
+
+
+def main() -> int:
+    """Run until SIGTERM or SIGINT; return the exit code."""
+    chosen = settings.load()
+    logs.configure("lake", level=chosen.log_level)
+    run = Path(absolute(str(chosen.var))) / "run"
+    run.mkdir(parents=True, exist_ok=True)
+    status = Status(run / "lake.json")
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        _run(chosen, status, stop)
+    except FixSetup as error:
+        status.note(state="failed", error=str(error))
+        sys.stderr.write(f"tickhouse: {error}\n")
+        return 3
+    except Exception as error:
+        status.note(state="failed", error=str(error)[:2000])
+        _log.exception("the driver stops")
+        return 1
+    return 0
+
+
+def _run(chosen: Settings, status: Status, stop: threading.Event) -> None:
+    status.write()
+    spark = build_session(chosen)
+    queries = start_queries(spark, chosen, status)
+    url = spark.sparkContext.uiWebUrl
+    status.note(state="live", ui_url=url)
+    _log.info("live", ui=url)
+    watch(queries, status, stop)
+    status.note(state="draining")
+    drain(queries)
+    for query in queries:
+        status.on_progress(query)
+    status.note(state="stopped")
+    spark.stop()
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except TickhouseError as error:
+        sys.exit(f"tickhouse: {error}")

@@ -1,0 +1,1 @@
+"""In: ``bronze.records``. Out: every market event exactly once, and the rejects."""

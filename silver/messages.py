@@ -1,0 +1,258 @@
+"""``bronze.records`` -> messages: wire records opened, every message judged.
+
+A message is either accepted, and then its one struct column (``trades``, ``quotes`` or
+``bars``) is filled, or it becomes a row of ``rejects`` with a reason. Alpaca's keys end
+here; behind this border columns have the contracts' names.
+"""
+
+from collections.abc import Iterable
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.types import (
+    ArrayType,
+    DataType,
+    DoubleType,
+    IntegerType,
+    LongType,
+    StringType,
+    StructField,
+    StructType,
+)
+
+from conf.lake.spark_schema import nullable_schema
+from conf.lake.tables import TABLES
+from conf.market import envelope, wire
+from silver import bars, quotes, rejects, trades
+from silver.times import event_time_ns, nanoseconds_to_timestamp
+
+_CORRUPT = "_corrupt"
+_SPARK_TYPES: dict[object, DataType] = {
+    str: StringType(),
+    int: LongType(),
+    float: DoubleType(),
+    list[str]: ArrayType(StringType()),
+}
+_ACCEPTED_KINDS = ("data", "backfill", "history")
+_IGNORED_KINDS = ("heartbeat", "gap")
+_TABLE_OF_TYPE = {"t": "trades", "q": "quotes", "b": "bars", "u": "bars"}
+_MAX_TEXT = envelope.MAX_RAW_CHARACTERS
+
+_HEADER = StructType(
+    [
+        StructField("schema_version", IntegerType()),
+        StructField("kind", StringType()),
+        StructField("epoch", StringType()),
+        StructField("source", StringType()),
+    ]
+)
+
+
+def to_messages(records: DataFrame, future_max_s: int, late_after_s: int) -> DataFrame:
+    """Open bronze records and judge each message.
+
+    Args:
+        records: Rows of ``bronze.records``, streaming or bounded. Building this plan
+            costs half a second, so a job builds it once, on the stream.
+        future_max_s: A message further ahead of the market clock is rejected.
+        late_after_s: A trade or quote older than this by the market clock is late.
+
+    Returns:
+        One row per accepted or rejected message: ``table`` (contract name), ``key``
+        (text that is equal for copies of one event), ``late``, and the struct columns
+        ``trades``, ``quotes``, ``bars``, ``rejects`` of which one is filled.
+    """
+    opened = _open_records(records)
+    judged = _judge(_parse_lines(opened), future_max_s, late_after_s)
+    return judged.select(
+        F.concat(F.lit("silver."), "destination").alias("table"),
+        _key().alias("key"),
+        "late",
+        *(
+            F.when(F.col("destination") == name, struct)
+            .cast(nullable_schema(TABLES[f"silver.{name}"]))
+            .alias(name)
+            for name, struct in _structs().items()
+        ),
+    )
+
+
+def keep_one_copy(messages: DataFrame) -> DataFrame:
+    """Keep one row per event of a batch: MERGE inserts what it is given twice, twice.
+
+    Args:
+        messages: Rows of ``to_messages``, bounded: on a stream this would keep every
+            key as state.
+
+    Returns:
+        The same columns, one row per (``table``, ``key``).
+    """
+    return messages.dropDuplicates(["table", "key"])
+
+
+def _structs() -> dict[str, Column]:
+    return {
+        "trades": trades.to_struct(),
+        "quotes": quotes.to_struct(),
+        "bars": bars.to_struct(),
+        "rejects": rejects.to_struct(),
+    }
+
+
+def _key() -> Column:
+    keys = {
+        "trades": trades.key(),
+        "quotes": quotes.key(),
+        "bars": bars.key(),
+        "rejects": rejects.key(),
+    }
+    return F.coalesce(
+        *(F.when(F.col("destination") == name, key) for name, key in keys.items())
+    )
+
+
+def _open_records(records: DataFrame) -> DataFrame:
+    """One row per line; a record that cannot be opened is one row with its text."""
+    lines = F.split(F.col("data").cast("string"), "\n")
+    split = with_computed(records, lines=lines)
+    headed = with_computed(split, header=F.from_json(F.element_at("lines", 1), _HEADER))
+    kind = F.coalesce(F.col("header.kind"), F.lit(""))
+    is_readable = F.coalesce(
+        F.col("header.schema_version") == envelope.SCHEMA_VERSION, F.lit(False)
+    ) & kind.isin(*_ACCEPTED_KINDS)
+    whole = F.array(F.concat_ws("\n", "lines"))
+    body = F.when(is_readable, F.expr("slice(lines, 2, size(lines))")).otherwise(whole)
+    return (
+        headed.where(~kind.isin(*_IGNORED_KINDS))
+        .select(
+            "arrival_time",
+            "shard_id",
+            "sequence_number",
+            "header",
+            is_readable.alias("is_readable"),
+            F.posexplode(body),
+        )
+        .select(
+            "arrival_time",
+            "shard_id",
+            "sequence_number",
+            "header",
+            "is_readable",
+            F.when(F.col("is_readable"), F.col("pos") + 1)
+            .otherwise(0)
+            .alias("position"),
+            F.col("col").alias("text"),
+        )
+    )
+
+
+def _parse_lines(lines: DataFrame) -> DataFrame:
+    """Parse trades and quotes, which share no key of two types, in one go.
+
+    Bars use ``c`` for a price where trades have a list of conditions, so the few of
+    them are parsed again with their own schema.
+    """
+    corrupt = {"columnNameOfCorruptRecord": _CORRUPT}
+    tick = F.from_json("text", _line_schema([wire.Trade, wire.Quote]), corrupt)
+    bar = F.from_json("text", _line_schema([wire.Bar]), corrupt)
+    is_bar = F.col("T").isin("b", "u")
+    ticks = with_computed(lines, tick=F.when(F.col("is_readable"), tick))
+    typed = ticks.withColumn("T", F.col("tick.d.T"))
+    parsed = with_computed(typed, bar=F.when(is_bar, bar))
+    return with_computed(
+        parsed,
+        corrupt=F.when(is_bar, F.col(f"bar.{_CORRUPT}"))
+        .otherwise(F.col(f"tick.{_CORRUPT}"))
+        .isNotNull(),
+        event_ns=event_time_ns(F.coalesce("tick.d.t", "bar.d.t")),
+        market_ns=F.col("tick.m"),
+        receive_time=nanoseconds_to_timestamp(F.col("tick.r")),
+        market_time=nanoseconds_to_timestamp(F.col("tick.m")),
+        ingest_time=F.current_timestamp(),
+    )
+
+
+def _line_schema(messages: Iterable[type[wire.Message]]) -> StructType:
+    """Return the schema of a line whose message is one of ``messages``."""
+    fields = {"T": StructField("T", StringType())}
+    for message in messages:
+        for key, (_, kind) in wire.wire_fields(message).items():
+            fields[key] = StructField(key, _SPARK_TYPES[kind])
+    return StructType(
+        [
+            StructField("f", LongType()),
+            StructField("i", IntegerType()),
+            StructField("r", LongType()),
+            StructField("m", LongType()),
+            StructField("o", IntegerType()),
+            StructField("e", StringType()),
+            StructField("x", StringType()),
+            StructField("d", StructType(list(fields.values()))),
+            StructField(_CORRUPT, StringType()),
+        ]
+    )
+
+
+def _judge(lines: DataFrame, future_max_s: int, late_after_s: int) -> DataFrame:
+    reason = _first_reason(
+        [
+            (~F.col("is_readable"), F.lit("not a wire record of version 1")),
+            (F.col("tick.e").isNotNull(), F.col("tick.e")),
+            (_is_no_line(), F.lit("not a line of a wire record")),
+            (F.col("T").isNull(), F.lit("no message type")),
+            (~F.col("T").isin(*_TABLE_OF_TYPE), _unknown_type()),
+            (F.col("corrupt"), F.lit("a field has the wrong type")),
+            (_is_no_ticker(F.col("tick.d.S")), F.lit("no symbol")),
+            (F.col("event_ns").isNull(), F.lit("no RFC 3339 event time in UTC")),
+            (
+                F.col("event_ns") > F.col("market_ns") + future_max_s * 1_000_000_000,
+                F.lit(f"event time more than {future_max_s} s in the future"),
+            ),
+            (F.col("T") == "t", trades.reject_reason()),
+            (F.col("T") == "q", quotes.reject_reason()),
+            (F.col("T").isin("b", "u"), bars.reject_reason()),
+        ]
+    )
+    by_type = F.coalesce(
+        *(F.when(F.col("T") == t, F.lit(name)) for t, name in _TABLE_OF_TYPE.items())
+    )
+    is_late = F.col("event_ns") < F.col("market_ns") - late_after_s * 1_000_000_000
+    reasoned = with_computed(lines, reason=reason)
+    return with_computed(
+        reasoned,
+        destination=F.when(F.col("reason").isNull(), by_type).otherwise("rejects"),
+        late=F.col("reason").isNull() & F.col("T").isin("t", "q") & is_late,
+        message=F.substring(F.coalesce("tick.x", "text"), 1, _MAX_TEXT),
+    )
+
+
+def with_computed(frame: DataFrame, **columns: Column) -> DataFrame:
+    """Add columns, each computed once per row, however often it is used later.
+
+    Spark copies an expression to wherever its column is used, and a filter on it moves
+    down past every step: a message would be parsed dozens of times. Neither happens
+    past a generator, so the columns come out of one that yields a single row.
+    """
+    named = F.struct(*(column.alias(name) for name, column in columns.items()))
+    return frame.select("*", F.inline(F.array(named)))
+
+
+def _first_reason(rules: list[tuple[Column, Column]]) -> Column:
+    """Return the reason of the first rule that holds; a null reason is no reason."""
+    return F.coalesce(*(F.when(holds, reason) for holds, reason in rules))
+
+
+def _is_no_line() -> Column:
+    frame, market_time, message = (F.col(f"tick.{key}") for key in ("f", "m", "d"))
+    return frame.isNull() | market_time.isNull() | message.isNull()
+
+
+def _is_no_ticker(symbol: Column) -> Column:
+    return symbol.isNull() | ~symbol.rlike("^[A-Z][A-Z0-9./-]{0,19}$")
+
+
+def _unknown_type() -> Column:
+    known = F.col("T").isin(*wire.KNOWN_TYPES)
+    return F.when(
+        known, F.concat(F.lit("no table takes messages of type "), "T")
+    ).otherwise(F.concat(F.lit("unknown message type "), F.substring("T", 1, 20)))
