@@ -10,27 +10,18 @@ from bronze.records import to_records
 from bronze.resume import last_sequence_numbers
 from conf import logs, settings
 from conf.errors import FixSetup
-from conf.lake.commit_spark import append_frame
 from conf.lake.create import ensure_tables
 from conf.lake.fence import open_fence
 from conf.lake.roots import table_uri
 from conf.lake.session import build_session
-from conf.lake.streams import (
-    BatchReport,
-    OnBatch,
-    checkpoint_of,
-    ignore_report,
-    transaction_of,
-)
+from conf.lake.streams import checkpoint_of
 from conf.lake.tables import RECORDS
 from conf.settings import Settings
 
 QUERY = "bronze"
 
 
-def start(
-    spark: SparkSession, chosen: Settings, on_batch: OnBatch = ignore_report
-) -> StreamingQuery:
+def start(spark: SparkSession, chosen: Settings) -> StreamingQuery:
     """Start the query that lands Kinesis records in bronze.
 
     Raises:
@@ -38,23 +29,17 @@ def start(
     """
     lake = chosen.lake
     ensure_tables(lake.root, [RECORDS])
-    fence = open_fence(lake.root, QUERY, lake.lease_s)
-    uri = table_uri(lake.root, RECORDS)
-
-    def append(batch: DataFrame, batch_id: int) -> None:
-        session = batch.sparkSession
-        transaction = transaction_of(session, lake, QUERY, RECORDS.name, batch_id)
-        with fence.commit():
-            append_frame(batch, uri, transaction)
-        on_batch(BatchReport(QUERY, 0))
-
+    open_fence(lake.root, QUERY, lake.lease_s)
+    # Delta's own sink stores (query id, batch id) with each commit: a batch that is
+    # repeated after a crash, or by a driver that was replaced, adds nothing.
     return (
         to_records(_read_kinesis(spark, chosen))
-        .writeStream.queryName(QUERY)
+        .coalesce(1)
+        .writeStream.format("delta")
+        .queryName(QUERY)
         .option("checkpointLocation", checkpoint_of(lake, QUERY))
         .trigger(processingTime=f"{lake.trigger_ms} milliseconds")
-        .foreachBatch(append)
-        .start()
+        .start(table_uri(lake.root, RECORDS))
     )
 
 

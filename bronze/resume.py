@@ -1,12 +1,10 @@
 """Where to go on in Kinesis when bronze has rows and its checkpoint is gone."""
 
-from pathlib import Path
-
 import pyarrow.compute as pc
 from deltalake import DeltaTable
 
 from conf.lake.roots import table_uri
-from conf.lake.streams import checkpoint_of
+from conf.lake.streams import has_begun
 from conf.lake.tables import RECORDS
 from conf.settings import LakeSettings
 
@@ -17,7 +15,7 @@ def last_sequence_numbers(lake: LakeSettings, query: str) -> dict[str, str]:
     Nothing is returned while the query has planned a batch: then its checkpoint knows
     better. Sequence numbers are decimal text: longer is larger.
     """
-    if _has_offsets(checkpoint_of(lake, query)):
+    if has_begun(lake, query):
         return {}
     rows = (
         DeltaTable(table_uri(lake.root, RECORDS))
@@ -35,8 +33,3 @@ def last_sequence_numbers(lake: LakeSettings, query: str) -> dict[str, str]:
     return {
         row["shard_id"]: row["padded_max"].lstrip("0") for row in highest.to_pylist()
     }
-
-
-def _has_offsets(checkpoint: str) -> bool:
-    offsets = Path(checkpoint) / "offsets"
-    return offsets.is_dir() and any(f.name.isdigit() for f in offsets.iterdir())

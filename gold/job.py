@@ -7,10 +7,12 @@ from typing import Any, cast
 import pyarrow.compute as pc
 from deltalake import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 from pyspark.sql.streaming.query import StreamingQuery
 
 from conf import logs, settings
 from conf.errors import FixSetup
+from conf.lake.commit import Committer, Transaction
 from conf.lake.create import ensure_tables
 from conf.lake.engine import open_committer
 from conf.lake.fence import open_fence
@@ -20,6 +22,7 @@ from conf.lake.streams import (
     BatchReport,
     OnBatch,
     checkpoint_of,
+    has_begun,
     ignore_report,
     read_stream,
     transaction_of,
@@ -61,14 +64,46 @@ def start(
             written = committer.upsert(SYMBOL_STATS, rows, transaction)
         on_batch(BatchReport(QUERY, written.rows))
 
+    first = None if has_begun(lake, QUERY) else recount(spark, lake, committer)
+    trades = read_stream(spark, lake, TRADES, max_files=_FILES, first_version=first)
     return (
-        to_prices(read_stream(spark, lake, TRADES, max_files=_FILES))
+        to_prices(trades)
         .writeStream.queryName(QUERY)
         .option("checkpointLocation", checkpoint_of(lake, QUERY))
         .trigger(processingTime="0 seconds")
         .foreachBatch(add)
         .start()
     )
+
+
+def recount(
+    spark: SparkSession, lake: LakeSettings, committer: Committer
+) -> int | None:
+    """Count every window anew from silver, because the checkpoint is gone.
+
+    Adding all trades again would double what the table holds.
+
+    Returns:
+        The version of ``silver.trades`` whose rows the stream must begin with, or None
+        if the table is empty and there is nothing to recount.
+    """
+    if DeltaTable(table_uri(lake.root, SYMBOL_STATS)).version() == 0:
+        return None
+    uri = table_uri(lake.root, TRADES)
+    version = DeltaTable(uri).version()
+    before = spark.read.format("delta").option("versionAsOf", version - 1).load(uri)
+    for (day,) in before.select("day").distinct().sort("day").collect():
+        partials = to_partials(to_prices(before.where(F.col("day") == day)))
+        with committer.hold(partials) as held:
+            rows = fold(
+                [],
+                held.arrow().to_pylist(),
+                source_version=version - 1,
+                updated_time=datetime.now(UTC),
+            )
+            once = Transaction(f"{SYMBOL_STATS.name}/recount/{day}", version)
+            committer.upsert(SYMBOL_STATS, rows, once)
+    return version
 
 
 def _current(

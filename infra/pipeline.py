@@ -66,6 +66,7 @@ class Status:
             seen["batch_id"] = progress["batchId"]
             seen["batch_ms"] = progress["durationMs"].get("triggerExecution")
             seen["input_rows"] = progress["numInputRows"]
+            seen["durations"] = dict(progress["durationMs"])
 
     def write(self) -> None:
         """Replace the file at once: a reader never sees half of it."""
@@ -83,7 +84,7 @@ def start_queries(
 ) -> list[StreamingQuery]:
     """Start every layer's queries, in the order of the flow."""
     return [
-        bronze.job.start(spark, chosen, status.on_batch),
+        bronze.job.start(spark, chosen),
         *silver.job.start(spark, chosen, status.on_batch),
         gold.job.start(spark, chosen, status.on_batch),
     ]

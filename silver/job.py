@@ -1,8 +1,8 @@
 """``bronze.records`` -> the silver tables: one hot query, and one for late rows.
 
-Both queries read every record. The hot one merges what is younger than
-``lake.late_after_s`` by the market clock, so its bounds stay narrow; the late one
-merges the rest at the cadence of bars. A message is the business of exactly one.
+Both queries read bronze. The late one merges the records that the producer marked as
+late, at the cadence of bars; the hot one merges all others, so its bounds stay narrow.
+A record is the business of exactly one.
 """
 
 from datetime import UTC, datetime
@@ -11,7 +11,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
 from pyspark.sql.streaming.query import StreamingQuery
 
 from conf import logs, settings
@@ -77,11 +76,10 @@ def _start_query(
     records = read_stream(
         spark, lake, RECORDS, max_files=_LATE_FILES if is_late else _HOT_FILES
     )
-    messages = to_messages(records, lake.future_max_s, lake.late_after_s)
+    messages = to_messages(records, lake.future_max_s, late=is_late)
     every = f"{lake.late_trigger_s} seconds" if is_late else "0 seconds"
     return (
-        messages.where(F.col("late") == is_late)
-        .writeStream.queryName(query)
+        messages.writeStream.queryName(query)
         .option("checkpointLocation", checkpoint_of(lake, query))
         .trigger(processingTime=every)
         .foreachBatch(merge)

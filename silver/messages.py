@@ -11,6 +11,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import (
     ArrayType,
+    BooleanType,
     DataType,
     DoubleType,
     IntegerType,
@@ -44,30 +45,30 @@ _HEADER = StructType(
         StructField("kind", StringType()),
         StructField("epoch", StringType()),
         StructField("source", StringType()),
+        StructField("late", BooleanType()),
     ]
 )
 
 
-def to_messages(records: DataFrame, future_max_s: int, late_after_s: int) -> DataFrame:
+def to_messages(records: DataFrame, future_max_s: int, *, late: bool) -> DataFrame:
     """Open bronze records and judge each message.
 
     Args:
         records: Rows of ``bronze.records``, streaming or bounded. Building this plan
             costs half a second, so a job builds it once, on the stream.
         future_max_s: A message further ahead of the market clock is rejected.
-        late_after_s: A trade or quote older than this by the market clock is late.
+        late: Take the records that the producer marked as late, or all others.
 
     Returns:
         One row per accepted or rejected message: ``table`` (contract name), ``key``
-        (text that is equal for copies of one event), ``late``, and the struct columns
+        (text that is equal for copies of one event), and the struct columns
         ``trades``, ``quotes``, ``bars``, ``rejects`` of which one is filled.
     """
-    opened = _open_records(records)
-    judged = _judge(_parse_lines(opened), future_max_s, late_after_s)
+    opened = _open_records(records, late=late)
+    judged = _judge(_parse_lines(opened), future_max_s)
     return judged.select(
         F.concat(F.lit("silver."), "destination").alias("table"),
         _key().alias("key"),
-        "late",
         *(
             F.when(F.col("destination") == name, struct)
             .cast(nullable_schema(TABLES[f"silver.{name}"]))
@@ -111,38 +112,43 @@ def _key() -> Column:
     )
 
 
-def _open_records(records: DataFrame) -> DataFrame:
+def _open_records(records: DataFrame, *, late: bool) -> DataFrame:
     """One row per line; a record that cannot be opened is one row with its text."""
     lines = F.split(F.col("data").cast("string"), "\n")
     split = with_computed(records, lines=lines)
-    headed = with_computed(split, header=F.from_json(F.element_at("lines", 1), _HEADER))
-    kind = F.coalesce(F.col("header.kind"), F.lit(""))
-    is_readable = F.coalesce(
-        F.col("header.schema_version") == envelope.SCHEMA_VERSION, F.lit(False)
-    ) & kind.isin(*_ACCEPTED_KINDS)
+    header = F.from_json(F.element_at("lines", 1), _HEADER)
+    headed = with_computed(split, header=header).select(
+        "arrival_time",
+        "shard_id",
+        "sequence_number",
+        "lines",
+        F.col("header.schema_version")
+        .eqNullSafe(envelope.SCHEMA_VERSION)
+        .alias("known"),
+        F.coalesce("header.kind", F.lit("")).alias("kind"),
+        F.col("header.epoch").alias("epoch"),
+        F.coalesce("header.late", F.lit(False)).alias("late"),
+    )
+    is_readable = F.col("known") & F.col("kind").isin(*_ACCEPTED_KINDS)
+    body = F.expr("slice(lines, 2, size(lines))")
     whole = F.array(F.concat_ws("\n", "lines"))
-    body = F.when(is_readable, F.expr("slice(lines, 2, size(lines))")).otherwise(whole)
+    is_mine = ~F.col("kind").isin(*_IGNORED_KINDS) & (F.col("late") == late)
     return (
-        headed.where(~kind.isin(*_IGNORED_KINDS))
+        headed.where(is_mine)
         .select(
             "arrival_time",
             "shard_id",
             "sequence_number",
-            "header",
+            "kind",
+            "epoch",
             is_readable.alias("is_readable"),
-            F.posexplode(body),
+            F.posexplode(F.when(is_readable, body).otherwise(whole)),
         )
-        .select(
-            "arrival_time",
-            "shard_id",
-            "sequence_number",
-            "header",
-            "is_readable",
-            F.when(F.col("is_readable"), F.col("pos") + 1)
-            .otherwise(0)
-            .alias("position"),
-            F.col("col").alias("text"),
+        .withColumn(
+            "position", F.when(F.col("is_readable"), F.col("pos") + 1).otherwise(0)
         )
+        .withColumnRenamed("col", "text")
+        .drop("pos")
     )
 
 
@@ -193,7 +199,7 @@ def _line_schema(messages: Iterable[type[wire.Message]]) -> StructType:
     )
 
 
-def _judge(lines: DataFrame, future_max_s: int, late_after_s: int) -> DataFrame:
+def _judge(lines: DataFrame, future_max_s: int) -> DataFrame:
     reason = _first_reason(
         [
             (~F.col("is_readable"), F.lit("not a wire record of version 1")),
@@ -216,12 +222,10 @@ def _judge(lines: DataFrame, future_max_s: int, late_after_s: int) -> DataFrame:
     by_type = F.coalesce(
         *(F.when(F.col("T") == t, F.lit(name)) for t, name in _TABLE_OF_TYPE.items())
     )
-    is_late = F.col("event_ns") < F.col("market_ns") - late_after_s * 1_000_000_000
     reasoned = with_computed(lines, reason=reason)
     return with_computed(
         reasoned,
         destination=F.when(F.col("reason").isNull(), by_type).otherwise("rejects"),
-        late=F.col("reason").isNull() & F.col("T").isin("t", "q") & is_late,
         message=F.substring(F.coalesce("tick.x", "text"), 1, _MAX_TEXT),
     )
 

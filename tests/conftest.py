@@ -2,11 +2,16 @@
 
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 from pyspark.sql import SparkSession
 
 from conf.lake.session import build_session
 from conf.settings import Settings, SparkSettings
+
+# A shared machine is sometimes slow; how long a test takes is no property of the code.
+hypothesis.settings.register_profile("tickhouse", deadline=None)
+hypothesis.settings.load_profile("tickhouse")
 
 
 @pytest.fixture(scope="session")

@@ -67,7 +67,14 @@ class SparkCommitter:
     ) -> Written:
         """See ``Committer.append``; Delta skips a transaction it has seen."""
         with self._fence.commit():
-            append_frame(rows, table_uri(self._lake.root, contract), transaction)
+            (
+                rows.coalesce(1)
+                .write.format("delta")
+                .option("txnAppId", transaction.app_id)
+                .option("txnVersion", transaction.version)
+                .mode("append")
+                .save(table_uri(self._lake.root, contract))
+            )
         return Written(rows.count(), None)
 
     def insert_missing(
@@ -121,18 +128,6 @@ class SparkCommitter:
         self._commits[contract.name] = commits
         if commits % self._lake.compact_every == 0:
             target.optimize().executeCompaction()
-
-
-def append_frame(rows: DataFrame, uri: str, transaction: Transaction) -> None:
-    """Append one file with Spark's own sink; a transaction seen before is skipped."""
-    (
-        rows.coalesce(1)
-        .write.format("delta")
-        .option("txnAppId", transaction.app_id)
-        .option("txnVersion", transaction.version)
-        .mode("append")
-        .save(uri)
-    )
 
 
 @contextmanager

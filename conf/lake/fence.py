@@ -4,15 +4,16 @@ A driver that was paused (a stopped process, a long collection, a lost network) 
 wake after another took its place. Each driver holds a numbered lease, renews it from
 a thread and looks at it before every commit: once a higher number is there it stops.
 What slips between look and commit is caught by Delta's own transactions, because both
-drivers name a batch alike.
+drivers name a batch alike. A driver that has lost its lease ends at once.
 """
 
 import fcntl
 import json
 import os
+import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ from conf.errors import Fenced, FixSetup
 from conf.lake.roots import absolute
 from conf.logs import get_logger
 
-_log = get_logger(__name__)
+_EXIT_FENCED = 3
 
 
 @dataclass(frozen=True)
@@ -39,12 +40,14 @@ class Fence:
     Args:
         path: The lease file; its folder is created.
         lease_s: A holder that has not renewed for so long may be replaced.
+        on_lost: Called from the renewing thread when another driver took over.
     """
 
-    def __init__(self, path: Path, lease_s: float) -> None:
-        self._path, self._lease_s = path, lease_s
+    def __init__(
+        self, path: Path, lease_s: float, on_lost: Callable[[Fenced], object]
+    ) -> None:
+        self._path, self._lease_s, self._on_lost = path, lease_s, on_lost
         self._number = 0
-        self._lost = threading.Event()
         self._released = threading.Event()
         self._committing = threading.Lock()
 
@@ -87,14 +90,16 @@ class Fence:
             Fenced: Another driver has taken over.
         """
         held = self._read()
-        if self._lost.is_set() or not held or held.number != self._number:
-            self._lost.set()
-            raise Fenced(
-                str(self._path),
-                f"lease {self._number} was replaced by "
-                f"{held.number if held else 'nobody: the file is gone'}",
-                "This driver must stop; the other one goes on",
-            )
+        if not held or held.number != self._number:
+            raise self._fenced(held)
+
+    def _fenced(self, held: Lease | None) -> Fenced:
+        return Fenced(
+            str(self._path),
+            f"lease {self._number} was replaced by "
+            f"{held.number if held else 'nobody: the file is gone'}",
+            "This driver must stop; the other one goes on",
+        )
 
     def release(self) -> None:
         """Give the lease up, so that the next driver need not wait for it."""
@@ -118,8 +123,7 @@ class Fence:
             with self._locked():
                 held = self._read()
                 if not held or held.number != self._number:
-                    self._lost.set()
-                    _log.error("lease lost", mine=self._number, now=held)
+                    self._on_lost(self._fenced(held))
                     return
                 if not self._released.is_set():
                     self._write()
@@ -177,6 +181,14 @@ def open_fence(root: str, writer: str, lease_s: float) -> Fence:
             f"{root} is no local folder, and leases on object stores do not exist yet",
             "Use a folder",
         )
-    fence = Fence(Path(folder) / "_leases" / f"{writer}.json", lease_s)
+    fence = Fence(Path(folder) / "_leases" / f"{writer}.json", lease_s, _end_process)
     fence.acquire()
     return fence
+
+
+def _end_process(fenced: Fenced) -> None:
+    """End at once: an orderly stop would let running queries commit once more."""
+    get_logger(__name__).error("the lease is lost", error=str(fenced))
+    sys.stderr.write(f"tickhouse: {fenced}\n")
+    sys.stderr.flush()
+    os._exit(_EXIT_FENCED)

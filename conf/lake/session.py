@@ -1,7 +1,6 @@
 """The Spark session: measured settings in ``conf/spark-defaults.conf``, jars, paths."""
 
 import os
-import shutil
 import socket
 import sys
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 
 from conf.errors import FixSetup
+from conf.java import require_java
 from conf.lake.jars import local_jars
 from conf.settings import ROOT, Settings, SparkSettings
 
@@ -30,7 +30,7 @@ def build_session(settings: Settings, name: str = "tickhouse") -> SparkSession:
     Raises:
         FixSetup: There is no Java, or the jars cannot be fetched.
     """
-    _require_java()
+    require_java()
     # Python workers import the Kinesis source by name, with our interpreter.
     os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
@@ -99,14 +99,3 @@ def free_port(first: int) -> int:
     raise FixSetup(
         "spark.ui_port", f"ports {first} to {first + 49} are taken", "Choose another"
     )
-
-
-def _require_java() -> None:
-    home = os.environ.get("JAVA_HOME")
-    if not (home and Path(home, "bin", "java").exists()) and not shutil.which("java"):
-        raise FixSetup(
-            "Java",
-            "JDK 17 is needed and there is no `java` on the PATH",
-            "Debian, Ubuntu: apt-get install openjdk-17-jre-headless · "
-            "macOS: brew install openjdk@17",
-        )

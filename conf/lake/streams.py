@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 from pyspark.sql import DataFrame, SparkSession
 
@@ -39,7 +40,12 @@ def ignore_report(_: BatchReport) -> None:
 
 
 def read_stream(
-    spark: SparkSession, lake: LakeSettings, contract: TableContract, max_files: int
+    spark: SparkSession,
+    lake: LakeSettings,
+    contract: TableContract,
+    *,
+    max_files: int,
+    first_version: int | None = None,
 ) -> DataFrame:
     """Return a table as a stream of its appended rows.
 
@@ -49,19 +55,35 @@ def read_stream(
         contract: The table to read.
         max_files: Commits that one batch takes at most, so that a backlog is worked
             off in steps.
+        first_version: Begin with this version's rows; by default with all rows that
+            the table has. A checkpoint overrides it.
     """
-    return (
+    reader = (
         spark.readStream.format("delta")
         .option("maxFilesPerTrigger", max_files)
         # Closed days are dropped whole when the disk budget is used up.
         .option("ignoreDeletes", "true")
-        .load(table_uri(lake.root, contract))
     )
+    if first_version is not None:
+        reader = reader.option("startingVersion", first_version)
+    return reader.load(table_uri(lake.root, contract))
 
 
 def checkpoint_of(lake: LakeSettings, query: str) -> str:
     """Return the checkpoint location of a query."""
     return f"{absolute(lake.checkpoints)}/{query}"
+
+
+def has_begun(lake: LakeSettings, query: str) -> bool:
+    """Tell whether the query's checkpoint has planned a batch: then it knows better.
+
+    Only a local folder can be looked into; elsewhere a checkpoint is taken to be there.
+    """
+    location = checkpoint_of(lake, query)
+    if "://" in location:
+        return True
+    offsets = Path(location) / "offsets"
+    return offsets.is_dir() and any(file.name.isdigit() for file in offsets.iterdir())
 
 
 def transaction_of(

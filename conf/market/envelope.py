@@ -20,8 +20,11 @@ a header, every further line one message with its place in the feed:
 | x | raw | the first 64 KiB of a frame that is not JSON, as text |
 
 (epoch, frame, index) names one message for ever: a retried entry carries the same.
-An epoch is one connection of one producer process. The short keys keep 4,096 messages
-a second under the 1 MB/s of one shard. `tests/contracts/golden/` pins the format.
+An epoch is one connection of one producer process. A record whose header says
+``"late":true`` holds messages that were older than two minutes by the market clock when
+they were packed: silver merges those at leisure, apart from the hot ones. It is a hint:
+a late message in another record is merged just as well. The short keys keep 4,096
+messages a second under the 1 MB/s of one shard. `tests/contracts/golden/` pins it all.
 """
 
 from typing import Literal
@@ -34,13 +37,14 @@ MAX_RAW_CHARACTERS = 65_536
 Kind = Literal["data", "heartbeat", "gap", "backfill", "history"]
 
 
-class Header(msgspec.Struct, frozen=True):
+class Header(msgspec.Struct, frozen=True, omit_defaults=True):
     """First line of a wire record: what all its messages share."""
 
     schema_version: int
     kind: Kind
     epoch: str
     source: str
+    late: bool = False
 
 
 class Line(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
@@ -63,9 +67,9 @@ _header_decoder = msgspec.json.Decoder(Header)
 _line_decoder = msgspec.json.Decoder(Line)
 
 
-def encode_header(kind: Kind, epoch: str, source: str) -> bytes:
+def encode_header(kind: Kind, epoch: str, source: str, *, late: bool = False) -> bytes:
     """Return the first line of a wire record, without its newline."""
-    return _encoder.encode(Header(SCHEMA_VERSION, kind, epoch, source))
+    return _encoder.encode(Header(SCHEMA_VERSION, kind, epoch, source, late))
 
 
 def encode_line(line: Line) -> bytes:

@@ -39,9 +39,9 @@ def record(*lines: str, sequence_number: str = "1", header: str = HEADER) -> tup
 
 @pytest.fixture
 def judge(spark: SparkSession):
-    def to_rows(*records: tuple, one_copy: bool = False) -> list:
+    def to_rows(*records: tuple, one_copy: bool = False, late: bool = False) -> list:
         frame = spark.createDataFrame(list(records), spark_schema(RECORDS))
-        messages: DataFrame = to_messages(frame, future_max_s=5, late_after_s=120)
+        messages: DataFrame = to_messages(frame, future_max_s=5, late=late)
         return (keep_one_copy(messages) if one_copy else messages).collect()
 
     return to_rows
@@ -61,7 +61,6 @@ def test_the_brief_s_messages_reach_their_tables(judge):
     assert trade.position == 1
     assert (quote.bid_price, quote.ask_size, quote.occurrence) == (87.66, 4, 0)
     assert (bar.open, bar.close, bar.volume, bar.revision) == (387.98, 388.0, 49, 0)
-    assert not any(row["late"] for row in rows)
 
 
 @pytest.mark.parametrize(
@@ -120,7 +119,8 @@ def test_a_line_that_is_no_wire_record_is_rejected(judge, text):
 
 
 @pytest.mark.parametrize(
-    "header", ["hello", "{}", HEADER.replace("1,", "2,", 1), HEADER.replace("data", "x")]
+    "header",
+    ["hello", "{}", HEADER.replace("1,", "2,", 1), HEADER.replace("data", "x")],
 )
 def test_a_record_of_another_format_is_one_reject_at_position_0(judge, header):
     (row,) = judge(record(line(TRADE), line(QUOTE), header=header))
@@ -145,9 +145,7 @@ def test_copies_of_an_event_are_one_but_a_numbered_twin_is_another(judge):
     #  record 1: trade, quote, its identical twin (occurrence 1)
     #  record 2: the whole record again, as a retried PutRecords entry stores it
     lines = (line(TRADE), line(QUOTE), line(QUOTE, more=',"o":1'))
-    rows = judge(
-        record(*lines), record(*lines, sequence_number="2"), one_copy=True
-    )
+    rows = judge(record(*lines), record(*lines, sequence_number="2"), one_copy=True)
 
     assert sorted(row["table"] for row in rows) == [
         "silver.quotes",
@@ -156,11 +154,12 @@ def test_copies_of_an_event_are_one_but_a_numbered_twin_is_another(judge):
     ]
 
 
-def test_a_message_is_late_after_two_minutes_of_the_market_clock(judge):
-    old = TRADE.replace("14:59:59", "14:57:59")
-    late, hot = judge(record(line(old), line(TRADE)))
+def test_a_record_marked_late_is_the_business_of_the_late_query_alone(judge):
+    marked = record(line(TRADE), header=HEADER[:-1] + ',"late":true}')
+    other = record(line(QUOTE))
 
-    assert (late["late"], hot["late"]) == (True, False)
+    assert [row["table"] for row in judge(marked, other)] == ["silver.quotes"]
+    assert [r["table"] for r in judge(marked, other, late=True)] == ["silver.trades"]
 
 
 def test_an_updated_bar_is_the_next_revision(judge):
