@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,14 @@ from pyspark.sql.streaming.query import StreamingQuery
 import bronze.job
 import gold.job
 import silver.job
+import silver.late
 from conf import logs, settings
 from conf.errors import FixSetup, TickhouseError
 from conf.lake.roots import absolute
 from conf.lake.session import build_session
 from conf.lake.streams import BatchReport
 from conf.settings import Settings
+from producer.kinesis import ensure_stream, open_client
 
 _log = logs.get_logger(__name__)
 
@@ -57,16 +60,22 @@ class Status:
             }
 
     def on_progress(self, query: StreamingQuery) -> None:
-        """Take batch id and duration from the query's last progress."""
-        progress = query.lastProgress
-        if progress is None:
-            return
-        with self._lock:
-            seen = self._queries.setdefault(str(query.name), {"rows_total": 0})
-            seen["batch_id"] = progress["batchId"]
-            seen["batch_ms"] = progress["durationMs"].get("triggerExecution")
-            seen["input_rows"] = progress["numInputRows"]
-            seen["durations"] = dict(progress["durationMs"])
+        """Take what Spark says of the batches since the last look."""
+        for progress in query.recentProgress:
+            with self._lock:
+                seen = self._queries.setdefault(str(query.name), {"rows_total": 0})
+                if progress["batchId"] <= seen.get("batch_id", -1):
+                    continue
+                seen["batch_id"] = progress["batchId"]
+                seen["batch_ms"] = progress["durationMs"].get("triggerExecution")
+                if query.name == bronze.job.QUERY:
+                    self._count(seen, progress["numInputRows"])
+
+    def _count(self, seen: dict[str, Any], rows: int) -> None:
+        """Count a batch of bronze: Spark's own sink tells nobody else."""
+        seen["rows"] = rows
+        seen["rows_total"] += rows
+        seen["finished"] = time.time()
 
     def write(self) -> None:
         """Replace the file at once: a reader never sees half of it."""
@@ -79,23 +88,27 @@ class Status:
         fresh.replace(self._path)
 
 
-def start_queries(
-    spark: SparkSession, chosen: Settings, status: Status
-) -> list[StreamingQuery]:
-    """Start every layer's queries, in the order of the flow."""
-    return [
-        bronze.job.start(spark, chosen),
-        *silver.job.start(spark, chosen, status.on_batch),
-        gold.job.start(spark, chosen, status.on_batch),
-    ]
+class Queries:
+    """The layers' queries, in the order of the flow."""
 
+    def __init__(self, spark: SparkSession, chosen: Settings, status: Status) -> None:
+        self._context = spark, chosen, status.on_batch
+        self._bronze = bronze.job.start(spark, chosen)
+        self._silver = silver.job.start(*self._context)
+        self._late = silver.late.start(*self._context)
+        self._gold = gold.job.start(*self._context)
 
-def drain(queries: list[StreamingQuery]) -> None:
-    """Let each query process all that is there, then stop it, in the flow's order."""
-    for query in queries:
-        query.processAllAvailable()
-    for query in queries:
-        query.stop()
+    def __iter__(self) -> Iterator[StreamingQuery]:
+        yield from (self._bronze, self._silver, self._late, self._gold)
+
+    def finish(self) -> None:
+        """Let each query process all that is there, in the order of the flow."""
+        self._bronze.processAllAvailable()
+        self._silver.processAllAvailable()
+        self._late = silver.late.finish(self._late, *self._context)
+        self._gold.processAllAvailable()
+        for query in self:
+            query.stop()
 
 
 def watch(queries: list[StreamingQuery], status: Status, stop: threading.Event) -> None:
@@ -138,14 +151,16 @@ def main() -> int:
 
 def _run(chosen: Settings, status: Status, stop: threading.Event) -> None:
     status.write()
+    # Spark reads before the producer writes: on an empty endpoint nobody else made it.
+    ensure_stream(open_client(chosen.kinesis), chosen.kinesis)
     spark = build_session(chosen)
-    queries = start_queries(spark, chosen, status)
+    queries = Queries(spark, chosen, status)
     url = spark.sparkContext.uiWebUrl
     status.note(state="live", ui_url=url)
     _log.info("live", ui=url)
     watch(queries, status, stop)
     status.note(state="draining")
-    drain(queries)
+    queries.finish()
     for query in queries:
         status.on_progress(query)
     status.note(state="stopped")

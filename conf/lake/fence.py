@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 
 from conf.errors import Fenced, FixSetup
@@ -163,8 +164,9 @@ class Fence:
                 time.sleep(0.01)
 
 
+@cache
 def open_fence(root: str, writer: str, lease_s: float) -> Fence:
-    """Take the lease of one layer's tables.
+    """Take the lease of one layer's tables, once per process.
 
     Args:
         root: The lake's root.

@@ -1,0 +1,79 @@
+# Every target is one line of `python -m infra` or of a tool. Variables become flags:
+#   make run RATE=2000 SYMBOLS=AAPL,MSFT
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help run test check smoke status stop reset doctor sql evidence docs format \
+	requirements clean
+
+UV_VERSION := 0.13.9
+UV := $(or $(shell command -v uv),.tools/bin/uv)
+READY := .venv/.ready
+INFRA := .venv/bin/python -m infra
+flag = $(if $($(1)),--$(2) '$($(1))')
+PROFILE_FLAG = $(call flag,PROFILE,profile)
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' Makefile
+
+run: $(READY) ## Run everything: RATE= SYMBOLS= REPLAY=folder SPEED= PORT= PROFILE=
+	@$(INFRA) run $(call flag,RATE,rate) $(call flag,SYMBOLS,symbols) \
+		$(call flag,REPLAY,replay) $(call flag,SPEED,speed) \
+		$(call flag,PORT,port) $(PROFILE_FLAG)
+
+test: $(READY) ## Run the unit, integration and contract tests: ARGS= for pytest
+	@$(INFRA) doctor --quiet
+	@.venv/bin/pytest $(ARGS)
+
+check: $(READY) ## Check format, lint, types, import rules, secrets
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+	.ci/secret-scan
+
+smoke: $(READY) ## Prove that nothing is lost: SECONDS= RATE= REPLAY= ENGINE= OUT= …
+	@$(INFRA) smoke $(call flag,SECONDS,seconds) $(call flag,RATE,rate) \
+		$(call flag,SYMBOLS,symbols) $(call flag,FEED,feed) \
+		$(call flag,REPLAY,replay) $(call flag,SPEED,speed) \
+		$(call flag,ENGINE,engine) $(call flag,OUT,out) $(PROFILE_FLAG)
+
+status: $(READY) ## Show what runs, its rates, lag and disk
+	@$(INFRA) status $(PROFILE_FLAG)
+
+stop: $(READY) ## Drain the running pipeline and end it
+	@$(INFRA) stop $(PROFILE_FLAG)
+
+reset: $(READY) ## Delete the local lake, stream and checkpoints: YES=1 does not ask
+	@$(INFRA) reset $(PROFILE_FLAG) $(if $(YES),--yes)
+
+doctor: $(READY) ## Say what this machine lacks, and the line that mends it
+	@$(INFRA) doctor $(PROFILE_FLAG)
+
+sql: $(READY) ## Open a DuckDB shell with every table
+	@$(INFRA) sql $(PROFILE_FLAG)
+
+evidence: $(READY) ## Measure an issue's bounds: ISSUE=main-job
+	@$(INFRA) evidence $(ISSUE)
+
+docs: $(READY) ## Write the pages that follow from the code
+	@$(INFRA) config docs
+
+format: $(READY) ## Format the code and mend what ruff can
+	.venv/bin/ruff format .
+	.venv/bin/ruff check --fix .
+
+requirements: $(READY) ## Export the locked versions for pip: dist/requirements.txt
+	@mkdir -p dist
+	@$(UV) export --frozen --quiet --no-default-groups --group spark --no-hashes \
+		--output-file dist/requirements.txt
+
+clean: ## Delete the environment and caches; data in var/ stays
+	rm -rf .venv .tools dist .*_cache
+
+$(READY): uv.lock | $(UV)
+	@$(UV) sync --frozen --quiet
+	@touch $@
+
+.tools/bin/uv:
+	@python3 -m venv .tools
+	@.tools/bin/pip install --quiet uv==$(UV_VERSION)

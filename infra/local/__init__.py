@@ -1,0 +1,1 @@
+"""The whole pipeline on one machine: supervisor, smoke test, oracle, emulator."""

@@ -1,0 +1,241 @@
+"""`make smoke`: the whole pipeline under load, drained, compared row by row.
+
+It runs what `make run` runs, on a var folder of its own, with a market that repeats,
+disorders, delays and spoils messages by seed. A reader of its own process notes when
+each commit can be seen. After the drain the oracle compares the lake with the truth;
+the result is one JSON object, whose ``broken`` lists the bounds that did not hold.
+"""
+
+import math
+import shutil
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import msgspec
+
+from conf.errors import FixSetup
+from conf.logs import get_logger
+from conf.settings import Settings, SimulatorSettings
+from infra.local import machine, oracle, recording, stream_contents
+from infra.local.kinesis.store import DATABASE_NAME
+from infra.local.latency import SECOND_NS, Lag, lag_at, measure
+from infra.local.observe import Observation, Strike, observe
+from infra.local.truth import KINDS, Summary, read_summary
+from infra.local.verdict import broken_bounds
+
+INJECTED = {
+    "repeated_share": 0.01,
+    "out_of_order_share": 0.012,
+    "late_share": 0.0012,
+    "malformed_share": 0.0012,
+}
+"""A little more than the bounds ask for: what is due after the end is never sent."""
+
+DUPLICATE_RATE = 0.025
+SHARD_RATE_PER_S = 2048
+WARM_UP_S, WARM_UP_SHARE = 120.0, 0.4
+_FIGURES = ("expected", "stored", "lost", "duplicated", "altered")
+
+_log = get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Something that goes wrong during a run.
+
+    Attributes:
+        name: As on the command line.
+        strike: Does it; returns when nothing more is to be done.
+        may_lose_before_kinesis: The market's messages may not all reach Kinesis, so
+            the lake owes what Kinesis stored instead of what was sent.
+    """
+
+    name: str
+    strike: Strike
+    may_lose_before_kinesis: bool = False
+
+
+def smoke(
+    settings: Settings,
+    *,
+    seconds: float = 300,
+    rate: int = 4096,
+    fault: Fault | None = None,
+    keep: bool = False,
+) -> dict[str, Any]:
+    """Run the pipeline, drain it, judge it; return the result.
+
+    Args:
+        settings: What to run; replay, speed, engine and profile are taken from here.
+        seconds: Length of the market; a replay ends with its recording.
+        rate: Messages per second.
+        fault: Happens once, in the middle of the run.
+        keep: Leave the run's folder even if every bound held.
+
+    Raises:
+        FixSetup: The pipeline cannot run, or its market stands still.
+    """
+    chosen = prepared(settings, seconds=seconds, rate=rate)
+    strike = fault.strike if fault else None
+    observed = observe(chosen, strike=strike, strike_after_s=seconds / 2)
+    only_stored = fault is not None and fault.may_lose_before_kinesis
+    result = result_of(chosen, observed, only_stored=only_stored)
+    result["broken"] = broken_bounds(
+        result,
+        nominal_rate=nominal_rate(chosen.simulator),
+        is_replay=chosen.simulator.replay is not None,
+        is_disturbed=fault is not None,
+    )
+    for sentence in result["broken"]:
+        _log.error(sentence)
+    if result["broken"] or keep:
+        _log.info("the run's folder is kept", folder=str(chosen.var))
+    else:
+        shutil.rmtree(chosen.var)
+    return result
+
+
+def prepared(settings: Settings, *, seconds: float, rate: int) -> Settings:
+    """Return the settings of one smoke run: its own folder, load and faults."""
+    var = settings.var / "smoke" / f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}"
+    is_replay = settings.simulator.replay is not None
+    market: dict[str, Any] = {"rate_per_s": rate, "truth_dir": var / "truth"}
+    faults: dict[str, Any] = {}
+    if not is_replay:
+        market |= {**INJECTED, "stop_after_s": seconds}
+        faults = {"duplicate_rate": DUPLICATE_RATE}
+    simulator = settings.simulator.model_copy(update=market)
+    shards = max(2, math.ceil((nominal_rate(simulator) or rate) / SHARD_RATE_PER_S))
+    lake = {"root": str(var / "lake"), "checkpoints": str(var / "checkpoints")}
+    return settings.model_copy(
+        update={
+            "var": var,
+            "simulator": simulator,
+            "emulator": settings.emulator.model_copy(update=faults),
+            "kinesis": settings.kinesis.model_copy(update={"shards": shards}),
+            "lake": settings.lake.model_copy(update=lake),
+        }
+    )
+
+
+def nominal_rate(market: SimulatorSettings) -> float | None:
+    """Return the messages per second of a market; None if its recording decides."""
+    if market.replay is not None and market.speed is not None:
+        return None
+    return market.rate_per_s + (market.hot_rate_per_s if market.hot_symbol else 0)
+
+
+def result_of(
+    settings: Settings, observed: Observation, *, only_stored: bool = False
+) -> dict[str, Any]:
+    """Judge a finished run; return its result, all but ``broken``.
+
+    Args:
+        settings: Those of the run.
+        observed: What was seen of it.
+        only_stored: See ``oracle.judge``.
+
+    Raises:
+        FixSetup: Its market sent nothing.
+    """
+    sent = read_summary(_truth_dir(settings))
+    if not sent.emitted or sent.first_due_ns is None or sent.last_due_ns is None:
+        raise FixSetup("simulated market", "sent nothing", "See simulator.log")
+    seconds = (sent.last_due_ns - sent.first_due_ns) / SECOND_NS
+    with oracle.open_database(settings.var) as db:
+        report = _judge(db, settings, only_stored=only_stored)
+        latencies = measure(
+            db,
+            Path(settings.lake.root),
+            observed.sightings,
+            warm_up_s=round(min(WARM_UP_S, WARM_UP_SHARE * seconds), 1),
+        )
+        bars = _recorded_bars(db, settings.simulator.replay)
+    warm_up = latencies.pop("warm_up") | {"first_gold_s": observed.first_gold_s}
+    return {
+        "seconds": round(seconds, 1),
+        "rate_per_s": round(sent.emitted / seconds, 1),
+        "engine": settings.lake.engine,
+        "emitted": sent.emitted,
+        "injected": _injected(sent, stream_contents.resent_messages(_store(settings))),
+        **_counts(report),
+        **latencies,
+        "tail_latency_s": None,
+        "warm_up": warm_up,
+        **_lag(lag_at(observed.sightings, sent.last_due_ns)),
+        "peak_rss_mb": observed.usage.peak_rss_mb,
+        "cpu_s": observed.usage.cpu_s,
+        "versions": machine.versions(),
+        **bars,
+    }
+
+
+def _judge(
+    db: duckdb.DuckDBPyConnection, settings: Settings, *, only_stored: bool
+) -> oracle.Report:
+    """Judge the lake and keep the verdict on each table, with examples."""
+    report = oracle.judge(
+        db,
+        Path(settings.lake.root),
+        truth_dir=_truth_dir(settings),
+        kinesis=_store(settings),
+        only_stored=only_stored,
+    )
+    for table in report.tables:
+        figures = {name: getattr(table, name) for name in _FIGURES}
+        _log.info(table.table, **figures)
+    text = msgspec.json.encode(asdict(report), enc_hook=str)
+    (settings.var / "report.json").write_bytes(msgspec.json.format(text, indent=2))
+    return report
+
+
+def _recorded_bars(
+    db: duckdb.DuckDBPyConnection, replay: Path | None
+) -> dict[str, Any]:
+    if replay is None or not (replay / recording.BARS_FILE).exists():
+        return {}
+    return {"recording": recording.compare_bars(db, replay)}
+
+
+def _truth_dir(settings: Settings) -> Path:
+    return settings.simulator.truth_dir or settings.var / "truth"
+
+
+def _store(settings: Settings) -> Path:
+    return settings.var / "kinesis" / DATABASE_NAME
+
+
+def _counts(report: oracle.Report) -> dict[str, int]:
+    rows = [f"silver.{name}" for name in KINDS]
+    return {
+        "bronze_records": report.total("stored", "bronze.records"),
+        "silver_expected": sum(report.total("expected", name) for name in rows),
+        "silver_rows": sum(report.total("stored", name) for name in rows),
+        "lost": report.total("lost"),
+        "duplicated": report.total("duplicated"),
+        "altered": report.total("altered"),
+        "rejected": report.rejected,
+        "late_restated": report.late_restated,
+    }
+
+
+def _injected(sent: Summary, resent: int) -> dict[str, int]:
+    return {
+        "repeated": sent.repeated + resent,
+        "out_of_order": sent.out_of_order,
+        "late": sent.late,
+        "malformed": sent.malformed,
+    }
+
+
+def _lag(lag: Lag | None) -> dict[str, Any]:
+    if lag is None:
+        return {"lag_s": None, "lag_slope": None, "lag_is_rising": True}
+    return {
+        "lag_s": lag.seconds,
+        "lag_slope": lag.slope,
+        "lag_is_rising": lag.is_rising,
+    }

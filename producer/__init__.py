@@ -1,0 +1,1 @@
+"""In: Alpaca's WebSocket. Out: wire records on a Kinesis stream."""

@@ -1,0 +1,1 @@
+"""A server that speaks Alpaca's protocol over a seeded or a recorded market."""

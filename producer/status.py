@@ -1,0 +1,38 @@
+"""The producer's state as a small file, for whoever watches it."""
+
+import os
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from producer.protocol import Mismatch
+
+State = Literal["connecting", "live", "backoff", "draining"]
+
+
+class Status(msgspec.Struct, frozen=True):
+    """What the producer is doing; written each second.
+
+    ``behind_ms`` is the age of the oldest message that Kinesis has not acknowledged,
+    ``last_frame_age_s`` is null before the first frame.
+    """
+
+    state: State
+    epoch: str
+    messages_per_s: float
+    messages_total: int
+    records_total: int
+    retried_entries: int
+    queue_depth: int
+    last_frame_age_s: float | None
+    behind_ms: float
+    subscription_mismatch: Mismatch | None
+
+
+def write_status(path: Path, status: Status) -> None:
+    """Replace the file at once: a reader sees the old state or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_suffix(".tmp")
+    draft.write_bytes(msgspec.json.encode(status))
+    os.replace(draft, path)

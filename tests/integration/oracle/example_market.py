@@ -1,0 +1,291 @@
+"""A small market: what it sent, what Kinesis stored of it, and the correct lake."""
+
+import json
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+from deltalake import write_deltalake
+
+from conf.lake.create import create_table
+from conf.lake.tables import TABLES
+from conf.market.envelope import Line, encode_header, encode_line, pack
+from infra.local.kinesis.sequence import position_at, sequence_base, sequence_number
+from infra.local.kinesis.store import DATABASE_NAME, Store
+
+Row = dict[str, Any]
+Lake = dict[str, list[Row]]
+"""Rows by table."""
+
+MINUTE = datetime(2026, 3, 2, 15, 30, tzinfo=UTC)
+MINUTE_NS = int(MINUTE.timestamp()) * 10**9
+CREATED_MS = MINUTE_NS // 10**6 - 60_000
+ARRIVED = MINUTE + timedelta(seconds=90)
+RECEIVE_NS = MINUTE_NS + 89_123_456_789
+RECEIVED = MINUTE + timedelta(microseconds=89_123_456)
+SHARD = "shardId-000000000000"
+RESENT, FIRST = 0, 1
+
+
+def rfc3339(offset_ns: int) -> str:
+    seconds, ns = divmod(offset_ns, 10**9)
+    return f"{MINUTE + timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%S}.{ns:09d}Z"
+
+
+def trade(i: int, offset_ns: int, price: float, size: int, *conditions: str) -> Row:
+    return {
+        "T": "t", "S": "AAPL", "i": i, "x": "V", "p": price, "s": size,
+        "c": list(conditions), "t": rfc3339(offset_ns), "z": "C",
+    }  # fmt: skip
+
+
+def quote(offset_ns: int, bid: float, size: int) -> Row:
+    return {
+        "T": "q", "S": "AAPL", "bx": "V", "bp": bid, "bs": size, "ax": "Q",
+        "ap": 190.5, "as": 2, "c": ["R"], "t": rfc3339(offset_ns), "z": "C",
+    }  # fmt: skip
+
+
+def bar(type_: str, volume: int) -> Row:
+    return {
+        "T": type_, "S": "AAPL", "o": 190.0, "h": 190.5, "l": 190.0, "c": 190.25,
+        "v": volume, "n": 3, "vw": 190.2, "t": f"{MINUTE:%Y-%m-%dT%H:%M:%SZ}",
+    }  # fmt: skip
+
+
+def text_of(message: object) -> str:
+    return json.dumps(message, separators=(",", ":"))
+
+
+TRADES = [
+    trade(1, 1_000_000_001, 190.0, 100, "@"),
+    trade(2, 1_000_000_001, 190.25, 50, "@", "I"),
+    trade(3, 2_500_000_000, 190.5, 7),
+    trade(4, 59_999_999_999, 190.5, 9_000, "@", "M"),  # an official price
+    trade(5, 60_000_000_000, 191.1, 10, "@"),
+]
+QUOTES = [quote(5, 190.0, 3), quote(5, 190.0, 3), quote(5, 190.0, 4), quote(6, 190, 3)]
+BARS = [bar("b", 157), bar("u", 164)]
+BROKEN = '[{"T":"t","S":"AAPL","i":10'
+MALFORMED = [
+    text_of({"T": "t", "i": 9, "p": 1.0}),
+    BROKEN,
+    text_of({"T": "t", "S": "AAPL", "c": "A" * 200_000}),
+]
+MESSAGES = [*map(text_of, [*TRADES, *QUOTES, *BARS]), *MALFORMED]
+FLAGS = "nnnnl" + "nono" + "nn" + "mmm"
+OCCURRENCES = {6: 1}
+
+
+def write_truth(folder: Path) -> None:
+    """What the market sent; the first trade came twice."""
+    rows = zip(FLAGS + "r", [*MESSAGES, MESSAGES[0]], strict=True)
+    lines = [f"{RECEIVE_NS}\t{flag}\t{text}\n" for flag, text in rows]
+    for number, part in enumerate((lines[:6], lines[6:])):
+        (folder / f"messages-{number:05d}.tsv").write_text("".join(part))
+
+
+def write_kinesis(folder: Path) -> Path:
+    """One record with everything, after the copy whose answer was lost."""
+    payload = pack(encode_header("data", "E1", "simulator/iex"), wire_lines())
+    heartbeat = encode_header("heartbeat", "E1", "simulator/iex")
+    with closing(Store(folder)) as store:
+        store.writer.execute(
+            'INSERT INTO shards (key, stream_name, "index", hash_start, hash_end,'
+            " created_ms, last_position) VALUES (1, 's', 0, '0', '1', ?, 0)",
+            (CREATED_MS,),
+        )
+        for count, data in enumerate((payload, payload, heartbeat)):
+            row = (1, position(count), "AAPL", data)
+            store.writer.execute("INSERT INTO records VALUES (?, ?, ?, ?)", row)
+        ledger = ("s", SHARD, number(RESENT))
+        store.writer.execute("INSERT INTO injected_duplicates VALUES (?, ?, ?)", ledger)
+    return folder / DATABASE_NAME
+
+
+def wire_lines() -> list[bytes]:
+    lines = []
+    for frame, text in enumerate(MESSAGES):
+        place = (frame, 0, RECEIVE_NS, RECEIVE_NS)
+        if text == BROKEN:
+            lines.append(Line(*place, error="no JSON", raw=text))
+        else:
+            lines.append(
+                Line(*place, OCCURRENCES.get(frame, 0), msgspec.Raw(text.encode()))
+            )
+    return [encode_line(line) for line in lines]
+
+
+def position(count: int) -> int:
+    return position_at(int(ARRIVED.timestamp() * 1000)) + count
+
+
+def number(count: int) -> str:
+    return sequence_number(sequence_base(0, CREATED_MS), position(count))
+
+
+def correct_lake() -> Lake:
+    return {
+        "bronze.records": bronze_rows(),
+        "silver.trades": [trade_row(i) for i in range(5)],
+        "silver.quotes": [quote_row(i) for i in range(5, 9)],
+        "silver.bars": [bar_row(9, 0, 157), bar_row(10, 1, 164), history_bar()],
+        "silver.rejects": [reject_row(11, FIRST), reject_row(12, FIRST), huge_reject()],
+        "gold.symbol_stats": [
+            stats_row(MINUTE, [190.0, 190.25, 190.5], 157),
+            stats_row(MINUTE + timedelta(minutes=1), [191.1], 10),
+        ],
+    }
+
+
+def bronze_rows() -> list[Row]:
+    payload = pack(encode_header("data", "E1", "simulator/iex"), wire_lines())
+    heartbeat = encode_header("heartbeat", "E1", "simulator/iex")
+    return [
+        {
+            "arrival_time": ARRIVED,
+            "shard_id": SHARD,
+            "sequence_number": number(count),
+            "partition_key": "AAPL",
+            "ingest_time": ARRIVED,
+            "data": data,
+            "day": ARRIVED.date(),
+        }
+        for count, data in enumerate((payload, payload, heartbeat))
+    ]
+
+
+def lineage(message: int) -> Row:
+    return {
+        "receive_time": RECEIVED,
+        "market_time": RECEIVED,
+        "arrival_time": ARRIVED,
+        "ingest_time": ARRIVED,
+        "kind": "data",
+        "epoch": "E1",
+        "shard_id": SHARD,
+        "sequence_number": number(FIRST),
+        "position": message + 1,
+        "day": MINUTE.date(),
+        "symbol": "AAPL",
+    }
+
+
+def event(message: int, offset_ns: int) -> Row:
+    return lineage(message) | {
+        "event_time": MINUTE + timedelta(microseconds=offset_ns // 1000),
+        "event_time_ns": MINUTE_NS + offset_ns,
+        "tape": "C",
+    }
+
+
+def trade_row(message: int) -> Row:
+    sent = TRADES[message]
+    offsets = (1_000_000_001, 1_000_000_001, 2_500_000_000, 59_999_999_999, 60 * 10**9)
+    return event(message, offsets[message]) | {
+        "exchange": "V",
+        "trade_id": sent["i"],
+        "price": sent["p"],
+        "size": sent["s"],
+        "conditions": sent["c"],
+    }
+
+
+def quote_row(message: int) -> Row:
+    sent = QUOTES[message - 5]
+    return event(message, 6 if message == 8 else 5) | {
+        "quote_hash": 1,
+        "occurrence": OCCURRENCES.get(message, 0),
+        "bid_exchange": "V",
+        "bid_price": sent["bp"],
+        "bid_size": sent["bs"],
+        "ask_exchange": "Q",
+        "ask_price": 190.5,
+        "ask_size": 2,
+        "conditions": ["R"],
+    }
+
+
+def bar_row(message: int, revision: int, volume: int) -> Row:
+    return lineage(message) | {
+        "window_start": MINUTE,
+        "bar_length_s": 60,
+        "source": "alpaca",
+        "revision": revision,
+        "window_end": MINUTE + timedelta(minutes=1),
+        "open": 190.0,
+        "high": 190.5,
+        "low": 190.0,
+        "close": 190.25,
+        "volume": volume,
+        "trade_count": 3,
+        "vwap": 190.2,
+        "known_time": RECEIVED,
+    }
+
+
+def history_bar() -> Row:
+    """A bar of the session before: no part of the truth."""
+    start = MINUTE - timedelta(days=1)
+    times = {"window_start": start, "window_end": start + timedelta(minutes=1)}
+    return bar_row(9, 0, 5) | times | {"kind": "history", "day": start.date()}
+
+
+def reject_row(message: int, record: int) -> Row:
+    line = wire_lines()[message].decode()
+    return {
+        "arrival_time": ARRIVED,
+        "shard_id": SHARD,
+        "sequence_number": number(record),
+        "position": message + 1,
+        "reason": "no symbol",
+        "message": BROKEN if MESSAGES[message] == BROKEN else line[:65_536],
+        "ingest_time": ARRIVED,
+        "day": ARRIVED.date(),
+    }
+
+
+def huge_reject() -> Row:
+    """The resent copy's row: another Kinesis record, the same message."""
+    return reject_row(13, RESENT)
+
+
+def stats_row(start: datetime, prices: list[float], volume: int) -> Row:
+    exact = [round(price * 1e6) for price in prices]
+    count, total, squares = len(exact), sum(exact), sum(e * e for e in exact)
+    variance = (squares - total**2 / count) / (count - 1) / 1e12 if count > 1 else None
+    low, high = min(exact), max(exact) + 1
+    return {
+        "window_start": start,
+        "symbol": "AAPL",
+        "window_length_s": 60,
+        "window_end": start + timedelta(minutes=1),
+        "trade_count": count,
+        "volume": volume,
+        "price_min": min(prices),
+        "price_max": max(prices),
+        "price_mean": total / count / 1e6,
+        "price_variance": variance,
+        "price_stddev": None if variance is None else variance**0.5,
+        "price_sum_e6": total,
+        "price_sum_squares_e12": squares,
+        "price_buckets": [{"low_e6": low, "high_e6": high, "trade_count": count}],
+        "is_final": True,
+        "source_version": 7,
+        "updated_time": ARRIVED,
+        "day": start.date(),
+        "hour": start.hour,
+    }
+
+
+def write_table(root: Path, table: str, rows: list[Row]) -> None:
+    contract = TABLES[table]
+    created = create_table(str(root / contract.path), contract)
+    write_deltalake(created, arrow(rows, contract.schema), mode="append")
+
+
+def arrow(rows: list[Row], schema: pa.Schema) -> pa.Table:
+    return pa.Table.from_pylist([dict.fromkeys(schema.names) | r for r in rows], schema)

@@ -1,0 +1,132 @@
+"""Everything a server sends is in Kinesis, whatever happens on the way."""
+
+import json
+import signal
+from collections.abc import Iterator
+from contextlib import ExitStack
+from itertools import groupby
+from pathlib import Path
+
+import pytest
+
+from tests.integration.producing import Pipeline, eventually, stop
+
+UNLIMITED = "--no-limits"
+
+
+@pytest.fixture
+def pipeline(tmp_path: Path) -> Iterator[Pipeline]:
+    with ExitStack() as processes:
+        yield Pipeline(tmp_path, processes)
+
+
+def test_every_message_is_stored_exactly_as_sent(pipeline: Pipeline):
+    pipeline.settings |= {
+        "SIMULATOR__REPEATED_SHARE": "0.02",
+        "SIMULATOR__OUT_OF_ORDER_SHARE": "0.01",
+        "SIMULATOR__MALFORMED_SHARE": "0.02",
+    }
+    pipeline.start_kinesis(UNLIMITED)
+    simulator, producer = pipeline.start_simulator(), pipeline.start_producer()
+    pipeline.finish(simulator, producer)
+    stored = pipeline.stored()
+    assert [x.text for x in stored] == pipeline.truth()
+    assert any(x.line.error for x in stored)
+    assert {x.header.source for x in stored} == {"simulator/iex"}
+    assert {"AAPL", "SPY", "unknown"} <= {x.partition_key for x in stored}
+    status = pipeline.status()
+    assert (status["state"], status["queue_depth"]) == ("draining", 0)
+
+
+def test_msgpack_arrives_as_the_same_json(pipeline: Pipeline):
+    pipeline.settings |= {"ALPACA__ENCODING": "msgpack", "SIMULATOR__STOP_AFTER_S": "1"}
+    pipeline.start_kinesis(UNLIMITED)
+    simulator, producer = pipeline.start_simulator(), pipeline.start_producer()
+    pipeline.finish(simulator, producer)
+    stored = [json.loads(x.text) for x in pipeline.stored()]
+    assert stored == [json.loads(x) for x in pipeline.truth()]
+
+
+def test_a_killed_kinesis_comes_back_and_nothing_is_lost(pipeline: Pipeline):
+    duplicates = (UNLIMITED, "--duplicate-rate", "0.05", "--seed", "3")
+    kinesis = pipeline.start_kinesis(*duplicates)
+    simulator, producer = pipeline.start_simulator(), pipeline.start_producer()
+    eventually(lambda: pipeline.has_read(500), "the market runs")
+    kinesis.send_signal(signal.SIGKILL)
+    kinesis.wait()
+    acknowledged = pipeline.status()["messages_total"]
+    assert isinstance(acknowledged, int)
+    eventually(lambda: pipeline.has_read(acknowledged + 500), "reading goes on")
+    pipeline.start_kinesis(*duplicates)
+    pipeline.finish(simulator, producer)
+    by_place = [list(x) for _, x in groupby(pipeline.stored(), key=lambda x: x.place)]
+    assert [copies[0].text for copies in by_place] == pipeline.truth()
+    assert any(len(copies) > 1 for copies in by_place)
+    assert all(copy == copies[0] for copies in by_place for copy in copies)
+
+
+def test_a_throttled_shard_loses_nothing(pipeline: Pipeline):
+    pipeline.settings |= {
+        "KINESIS__SHARDS": "1",  # takes 1,000 records a second
+        "KINESIS__RECORD_MAX_MESSAGES": "1",
+        "SIMULATOR__RATE_PER_S": "2000",
+        "SIMULATOR__STOP_AFTER_S": "1",
+    }
+    pipeline.start_kinesis()
+    simulator, producer = pipeline.start_simulator(), pipeline.start_producer()
+    pipeline.finish(simulator, producer)
+    assert pipeline.status()["retried_entries"] != 0
+    assert [x.text for x in pipeline.stored()] == pipeline.truth()
+
+
+def test_heartbeats_and_the_session_before_are_published(pipeline: Pipeline):
+    pipeline.settings |= {
+        "SIMULATOR__HISTORY": "true",
+        "SIMULATOR__SYMBOLS": "AAPL,MSFT",
+        "ALPACA__TRADES": "AAPL,MSFT",
+        "ALPACA__QUOTES": "AAPL",
+        "ALPACA__BARS": "MSFT",
+    }
+    pipeline.start_kinesis(UNLIMITED)
+    simulator = pipeline.start_simulator()
+    for _ in range(2):
+        producer = pipeline.start_producer()
+        eventually(lambda: pipeline.status().get("state") == "live", "it is live")
+        assert stop(producer) == 0
+    assert stop(simulator) == 0
+    heartbeat = pipeline.stored("heartbeat")[-1]
+    assert heartbeat.partition_key == "heartbeat"
+    assert set(json.loads(heartbeat.text)["last_event_time"]) == {"AAPL", "MSFT"}
+    history = pipeline.stored("history")
+    first, second = history[::2], history[1::2]
+    assert [(x.place, x.text) for x in first] == [(x.place, x.text) for x in second]
+    bars = [json.loads(x.text) for x in first]
+    assert {bar["T"] for bar in bars} == {"b"}
+    assert first[0].header.epoch == f"history-{min(bar['t'] for bar in bars)}"
+    assert {bar["S"] for bar in bars} == {"AAPL", "MSFT"}
+    assert len({(bar["S"], bar["t"]) for bar in bars}) == len(bars)
+
+
+def test_refused_keys_end_with_exit_code_2_and_one_line(pipeline: Pipeline):
+    pipeline.settings["ALPACA__API_KEY"] = "wrong"
+    pipeline.start_kinesis()
+    pipeline.start_simulator()
+    assert pipeline.start_producer().wait(timeout=30) == 2
+    last = pipeline.log("producer.main").read_text().splitlines()[-1]
+    assert last.startswith("producer: ALPACA_API_KEY, ALPACA_SECRET_KEY: ")
+
+
+def test_a_wrong_setting_ends_with_exit_code_3(pipeline: Pipeline):
+    pipeline.settings["KINESIS__SHARDS"] = "none"
+    assert pipeline.start_producer().wait(timeout=30) == 3
+    (line,) = pipeline.log("producer.main").read_text().splitlines()
+    assert "kinesis.shards" in line
+
+
+def test_a_producer_without_server_stops_when_told(pipeline: Pipeline):
+    pipeline.start_kinesis()
+    simulator, producer = pipeline.start_simulator(), pipeline.start_producer()
+    eventually(lambda: pipeline.status().get("state") == "live", "it is live")
+    simulator.kill()
+    eventually(lambda: pipeline.status().get("state") == "backoff", "it waits")
+    assert stop(producer) == 0

@@ -1,0 +1,37 @@
+from typing import Literal
+
+import pytest
+
+from conf.settings import AlpacaSettings
+from producer.endpoints import feed_url, is_loopback, source, subscribed_symbols
+
+ALPACA = "wss://stream.data.alpaca.markets"
+
+
+@pytest.mark.parametrize("feed", ["iex", "sip", "test"])
+def test_the_feed_is_chosen_by_configuration_only(feed: Literal["iex", "sip", "test"]):
+    settings = AlpacaSettings(url=ALPACA, feed=feed)
+    assert feed_url(settings) == f"wss://stream.data.alpaca.markets/v2/{feed}"
+    assert source(settings) == f"alpaca/{feed}"
+
+
+def test_iex_is_the_default():
+    assert feed_url(AlpacaSettings(url=ALPACA + "/")) == ALPACA + "/v2/iex"
+
+
+@pytest.mark.parametrize(
+    "url", ["ws://127.0.0.1:8765", "ws://localhost:1", "http://[::1]:80/x"]
+)
+def test_this_machine_is_the_simulator(url: str):
+    assert is_loopback(url)
+    assert source(AlpacaSettings(url=url)) == "simulator/iex"
+
+
+@pytest.mark.parametrize("url", ["wss://localhost.example.com", "ws://10.0.0.1", ""])
+def test_other_machines_are_not(url: str):
+    assert not is_loopback(url)
+
+
+def test_symbols_of_all_channels_count_once():
+    settings = AlpacaSettings(trades=["B", "A"], quotes=["A"], bars=["*"])
+    assert subscribed_symbols(settings) == ["*", "A", "B"]
