@@ -14,7 +14,7 @@ from conf.lake.create import ensure_tables
 from conf.lake.fence import open_fence
 from conf.lake.roots import table_uri
 from conf.lake.session import build_session
-from conf.lake.streams import checkpoint_of
+from conf.lake.streams import Checkpoint
 from conf.lake.tables import RECORDS
 from conf.settings import Settings
 
@@ -37,7 +37,7 @@ def start(spark: SparkSession, chosen: Settings) -> StreamingQuery:
         .coalesce(1)
         .writeStream.format("delta")
         .queryName(QUERY)
-        .option("checkpointLocation", checkpoint_of(lake, QUERY))
+        .option("checkpointLocation", Checkpoint(lake, QUERY).location)
         .trigger(processingTime=f"{lake.trigger_ms} milliseconds")
         .start(table_uri(lake.root, RECORDS))
     )

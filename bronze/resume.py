@@ -4,7 +4,7 @@ import pyarrow.compute as pc
 from deltalake import DeltaTable
 
 from conf.lake.roots import table_uri
-from conf.lake.streams import has_begun
+from conf.lake.streams import Checkpoint
 from conf.lake.tables import RECORDS
 from conf.settings import LakeSettings
 
@@ -15,7 +15,7 @@ def last_sequence_numbers(lake: LakeSettings, query: str) -> dict[str, str]:
     Nothing is returned while the query has planned a batch: then its checkpoint knows
     better. Sequence numbers are decimal text: longer is larger.
     """
-    if has_begun(lake, query):
+    if Checkpoint(lake, query).has_begun():
         return {}
     rows = (
         DeltaTable(table_uri(lake.root, RECORDS))

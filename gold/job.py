@@ -20,12 +20,10 @@ from conf.lake.roots import table_uri
 from conf.lake.session import build_session
 from conf.lake.streams import (
     BatchReport,
+    Checkpoint,
     OnBatch,
-    checkpoint_of,
-    has_begun,
     ignore_report,
     read_stream,
-    transaction_of,
 )
 from conf.lake.tables import SYMBOL_STATS, TRADES
 from conf.settings import LakeSettings, Settings
@@ -47,29 +45,30 @@ def start(
     ensure_tables(lake.root, [TRADES, SYMBOL_STATS])
     fence = open_fence(lake.root, QUERY, lake.lease_s)
     committer = open_committer(lake, fence)
+    checkpoint = Checkpoint(lake, QUERY)
+    source = DeltaTable(table_uri(lake.root, TRADES))
+    stats = DeltaTable(table_uri(lake.root, SYMBOL_STATS))
 
     def add(batch: DataFrame, batch_id: int) -> None:
-        transaction = transaction_of(
-            batch.sparkSession, lake, QUERY, SYMBOL_STATS.name, batch_id
-        )
-        source_version = DeltaTable(table_uri(lake.root, TRADES)).version()
+        once = checkpoint.transaction(batch.sparkSession, SYMBOL_STATS, batch_id)
+        source.update_incremental()
         with committer.hold(to_partials(batch)) as held:
             partials = held.arrow().to_pylist()
             rows = fold(
-                _current(lake, partials),
+                _current(stats, partials),
                 partials,
-                source_version=source_version,
+                source_version=source.version(),
                 updated_time=datetime.now(UTC),
             )
-            written = committer.upsert(SYMBOL_STATS, rows, transaction)
+            written = committer.upsert(SYMBOL_STATS, rows, once)
         on_batch(BatchReport(QUERY, written.rows))
 
-    first = None if has_begun(lake, QUERY) else recount(spark, lake, committer)
+    first = None if checkpoint.has_begun() else recount(spark, lake, committer)
     trades = read_stream(spark, lake, TRADES, max_files=_FILES, first_version=first)
     return (
         to_prices(trades)
         .writeStream.queryName(QUERY)
-        .option("checkpointLocation", checkpoint_of(lake, QUERY))
+        .option("checkpointLocation", checkpoint.location)
         .trigger(processingTime="0 seconds")
         .foreachBatch(add)
         .start()
@@ -107,12 +106,12 @@ def recount(
 
 
 def _current(
-    lake: LakeSettings, partials: Iterable[dict[str, Any]]
+    table: DeltaTable, partials: Iterable[dict[str, Any]]
 ) -> list[dict[str, Any]]:
     """Return the table's rows of the touched windows, and those not final yet."""
+    table.update_incremental()
     keys = touched(partials)
     starts = {start for _, start in keys}
-    table = DeltaTable(table_uri(lake.root, SYMBOL_STATS))
     days = {start.date() for start in starts}
     wanted = pc.field("day").isin(list(days)) & (
         pc.field("window_start").isin(list(starts)) | ~pc.field("is_final")

@@ -111,7 +111,7 @@ class Queries:
             query.stop()
 
 
-def watch(queries: list[StreamingQuery], status: Status, stop: threading.Event) -> None:
+def watch(queries: Queries, status: Status, stop: threading.Event) -> None:
     """Return when ``stop`` is set.
 
     Raises:

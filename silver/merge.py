@@ -1,5 +1,6 @@
 """Bronze records of one kind -> the silver tables, each message once."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,12 +14,11 @@ from conf.lake.engine import open_committer
 from conf.lake.fence import open_fence
 from conf.lake.streams import (
     BatchReport,
+    Checkpoint,
     OnBatch,
-    checkpoint_of,
     read_stream,
-    transaction_of,
 )
-from conf.lake.tables import BARS, QUOTES, RECORDS, REJECTS, TRADES
+from conf.lake.tables import BARS, QUOTES, RECORDS, REJECTS, TRADES, TableContract
 from conf.settings import Settings
 from silver.messages import keep_one_copy, to_messages
 
@@ -50,43 +50,39 @@ def merging(
     lake = chosen.lake
     ensure_tables(lake.root, [RECORDS, *_TABLES])
     committer = open_committer(lake, open_fence(lake.root, "silver", lake.lease_s))
+    checkpoint = Checkpoint(lake, query)
 
     def merge(batch: DataFrame, batch_id: int) -> None:
-        session = batch.sparkSession
-        rows, ages = 0, _Ages()
         with committer.hold(keep_one_copy(batch)) as held:
-            for contract in _TABLES:
-                once = transaction_of(session, lake, query, contract.name, batch_id)
-                taken = held.rows_of(contract)
-                rows += committer.insert_missing(contract, taken, once).rows
-                ages.see(taken)
-        on_batch(ages.report(query, rows))
+
+            def insert(contract: TableContract) -> int:
+                once = checkpoint.transaction(batch.sparkSession, contract, batch_id)
+                rows = held.rows_of(contract)
+                return committer.insert_missing(contract, rows, once).rows
+
+            rows = sum(committer.each(insert, _TABLES))
+            ages = _ages(held.rows_of(contract) for contract in _TABLES)
+        on_batch(BatchReport(query, rows, *ages))
 
     records = read_stream(spark, lake, RECORDS, max_files=max_files)
     return (
         to_messages(records, lake.future_max_s, late=late)
         .writeStream.queryName(query)
-        .option("checkpointLocation", checkpoint_of(lake, query))
+        .option("checkpointLocation", checkpoint.location)
         .foreachBatch(merge)
     )
 
 
-class _Ages:
-    """Oldest and newest receive time of a batch, where the engine has them at hand."""
-
-    def __init__(self) -> None:
-        self._times: list[datetime] = []
-
-    def see(self, rows: Any) -> None:  # noqa: ANN401 (an engine's own rows)
-        if isinstance(rows, pa.Table) and "receive_time" in rows.column_names:
-            span = pc.min_max(rows["receive_time"]).as_py()
-            self._times += [time for time in span.values() if time is not None]
-
-    def report(self, query: str, rows: int) -> BatchReport:
-        if not self._times:
-            return BatchReport(query, rows)
-        now = datetime.now(UTC)
-        oldest, newest = min(self._times), max(self._times)
-        return BatchReport(
-            query, rows, (now - oldest).total_seconds(), (now - newest).total_seconds()
-        )
+def _ages(tables: Iterable[Any]) -> tuple[float | None, float | None]:
+    """Return the age of the oldest and newest row, where they are at hand as Arrow."""
+    times = [
+        time
+        for rows in tables
+        if isinstance(rows, pa.Table) and "receive_time" in rows.column_names
+        for time in pc.min_max(rows["receive_time"]).as_py().values()
+        if time is not None
+    ]
+    now = datetime.now(UTC)
+    if not times:
+        return None, None
+    return (now - min(times)).total_seconds(), (now - max(times)).total_seconds()

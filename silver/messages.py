@@ -114,41 +114,33 @@ def _key() -> Column:
 
 def _open_records(records: DataFrame, *, late: bool) -> DataFrame:
     """One row per line; a record that cannot be opened is one row with its text."""
-    lines = F.split(F.col("data").cast("string"), "\n")
-    split = with_computed(records, lines=lines)
-    header = F.from_json(F.element_at("lines", 1), _HEADER)
-    headed = with_computed(split, header=header).select(
+    text = F.col("data").cast("string")
+    header = F.from_json(F.substring_index(text, "\n", 1), _HEADER)
+    version, kind = F.col("header.schema_version"), F.coalesce("header.kind", F.lit(""))
+    headed = with_computed(records, header=header).select(
         "arrival_time",
         "shard_id",
         "sequence_number",
-        "lines",
-        F.col("header.schema_version")
-        .eqNullSafe(envelope.SCHEMA_VERSION)
-        .alias("known"),
-        F.coalesce("header.kind", F.lit("")).alias("kind"),
+        "data",
+        kind.alias("kind"),
         F.col("header.epoch").alias("epoch"),
         F.coalesce("header.late", F.lit(False)).alias("late"),
+        (
+            version.eqNullSafe(envelope.SCHEMA_VERSION) & kind.isin(*_ACCEPTED_KINDS)
+        ).alias("is_readable"),
     )
-    is_readable = F.col("known") & F.col("kind").isin(*_ACCEPTED_KINDS)
-    body = F.expr("slice(lines, 2, size(lines))")
-    whole = F.array(F.concat_ws("\n", "lines"))
+    # Splitting is the costly part: only records of this query come so far.
     is_mine = ~F.col("kind").isin(*_IGNORED_KINDS) & (F.col("late") == late)
+    lines = F.split(text, "\n")
+    body = F.when(F.col("is_readable"), F.slice(lines, 2, F.size(lines)))
     return (
         headed.where(is_mine)
-        .select(
-            "arrival_time",
-            "shard_id",
-            "sequence_number",
-            "kind",
-            "epoch",
-            is_readable.alias("is_readable"),
-            F.posexplode(F.when(is_readable, body).otherwise(whole)),
-        )
+        .select("*", F.posexplode(body.otherwise(F.array(text))))
         .withColumn(
             "position", F.when(F.col("is_readable"), F.col("pos") + 1).otherwise(0)
         )
         .withColumnRenamed("col", "text")
-        .drop("pos")
+        .drop("pos", "data", "late")
     )
 
 

@@ -9,7 +9,7 @@ A verb is idempotent: its ``Transaction`` is stored in the same commit as its ro
 a batch that Spark repeats after a crash changes nothing.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -70,6 +70,12 @@ class Committer(Protocol):
             messages: One bounded micro-batch with a column ``table`` and, for each
                 table, a struct column named as the table without its layer.
         """
+        ...
+
+    def each(
+        self, commit: Callable[[TableContract], int], contracts: Sequence[TableContract]
+    ) -> list[int]:
+        """Call ``commit`` for each table, at the same time where the engine gains."""
         ...
 
     def append(

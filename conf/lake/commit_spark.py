@@ -1,6 +1,6 @@
 """Engine ``spark``: delta-spark merges what Spark computed."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 
@@ -62,11 +62,17 @@ class SparkCommitter:
         finally:
             kept.unpersist()
 
+    def each(
+        self, commit: Callable[[TableContract], int], contracts: Sequence[TableContract]
+    ) -> list[int]:
+        """Commit one table after the other: transactions are session settings."""
+        return [commit(contract) for contract in contracts]
+
     def append(
         self, contract: TableContract, rows: DataFrame, transaction: Transaction
     ) -> Written:
         """See ``Committer.append``; Delta skips a transaction it has seen."""
-        with self._fence.commit():
+        with self._fence.commit(contract.name):
             (
                 rows.coalesce(1)
                 .write.format("delta")
@@ -117,7 +123,7 @@ class SparkCommitter:
         uri = table_uri(self._lake.root, contract)
         predicate = bounds_predicate(contract, ranges_of(times))
         condition = f"{predicate} AND {key_predicate(contract.key)}"
-        with self._fence.commit():
+        with self._fence.commit(contract.name):
             target = DeltaTable.forPath(self._session, uri)
             with _transaction(self._session, transaction):
                 clauses(target.alias("t").merge(rows.alias("u"), condition)).execute()

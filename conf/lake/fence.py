@@ -13,6 +13,7 @@ import os
 import sys
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -50,7 +51,7 @@ class Fence:
         self._path, self._lease_s, self._on_lost = path, lease_s, on_lost
         self._number = 0
         self._released = threading.Event()
-        self._committing = threading.Lock()
+        self._committing = defaultdict[str, threading.Lock](threading.Lock)
 
     def acquire(self) -> None:
         """Take the lease and keep renewing it.
@@ -71,8 +72,8 @@ class Fence:
         threading.Thread(target=self._renew, name="fence", daemon=True).start()
 
     @contextmanager
-    def commit(self) -> Iterator[None]:
-        """Hold while committing: one commit at a time, and only by the lease's holder.
+    def commit(self, table: str) -> Iterator[None]:
+        """Hold while committing: one commit per table, and only by the lease's holder.
 
         Two queries of a layer write the same tables; taking turns here is cheaper
         than a Delta conflict.
@@ -80,7 +81,7 @@ class Fence:
         Raises:
             Fenced: Another driver has taken over.
         """
-        with self._committing:
+        with self._committing[table]:
             self.check()
             yield
 

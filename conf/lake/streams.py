@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 from pyspark.sql import DataFrame, SparkSession
@@ -69,38 +68,38 @@ def read_stream(
     return reader.load(table_uri(lake.root, contract))
 
 
-def checkpoint_of(lake: LakeSettings, query: str) -> str:
-    """Return the checkpoint location of a query."""
-    return f"{absolute(lake.checkpoints)}/{query}"
+class Checkpoint:
+    """The checkpoint of one query: where it is, and how its commits are named.
 
-
-def has_begun(lake: LakeSettings, query: str) -> bool:
-    """Tell whether the query's checkpoint has planned a batch: then it knows better.
-
-    Only a local folder can be looked into; elsewhere a checkpoint is taken to be there.
+    Args:
+        lake: Where the checkpoints are.
+        query: Name of the query.
     """
-    location = checkpoint_of(lake, query)
-    if "://" in location:
-        return True
-    offsets = Path(location) / "offsets"
-    return offsets.is_dir() and any(file.name.isdigit() for file in offsets.iterdir())
 
+    def __init__(self, lake: LakeSettings, query: str) -> None:
+        self.location = f"{absolute(lake.checkpoints)}/{query}"
+        self._query = query
+        self._id: str | None = None
 
-def transaction_of(
-    spark: SparkSession, lake: LakeSettings, query: str, table: str, batch_id: int
-) -> Transaction:
-    """Name the commit of one batch into one table.
+    def has_begun(self) -> bool:
+        """Tell whether it has planned a batch: then it knows where to go on.
 
-    A deleted checkpoint begins again with batch 0 under another id, so its batches are
-    not taken for the ones that were committed before.
-    """
-    checkpoint_id = _checkpoint_id(spark, checkpoint_of(lake, query))
-    return Transaction(f"{table}/{query}/{checkpoint_id}", batch_id)
+        Only a local folder can be looked into; elsewhere it is taken to be there.
+        """
+        if "://" in self.location:
+            return True
+        offsets = Path(self.location) / "offsets"
+        return offsets.is_dir() and any(f.name.isdigit() for f in offsets.iterdir())
 
+    def transaction(
+        self, spark: SparkSession, contract: TableContract, batch_id: int
+    ) -> Transaction:
+        """Name the commit of one batch into one table; the query must be running.
 
-@cache
-def _checkpoint_id(spark: SparkSession, location: str) -> str:
-    text = spark.read.text(f"{location}/metadata").head()
-    if text is None:
-        raise RuntimeError(f"{location}/metadata is empty")
-    return str(json.loads(text[0])["id"])
+        A deleted checkpoint begins again with batch 0 under another id, so its batches
+        are not taken for the ones that were committed before.
+        """
+        if self._id is None:
+            (line,) = spark.read.text(f"{self.location}/metadata").collect()
+            self._id = str(json.loads(line[0])["id"])
+        return Transaction(f"{contract.name}/{self._query}/{self._id}", batch_id)
