@@ -46,4 +46,9 @@ def reject_reason() -> Column:
 
 
 def _revision() -> Column:
-    return F.when(F.col("T") == "u", 1).otherwise(0)
+    """Number a restatement by its trades: a minute is restated because one was added.
+
+    The number must come from the message, so that a copy gets the same one.
+    """
+    restated = F.coalesce("bar.d.n", F.lit(1)).cast("int")
+    return F.when(F.col("T") == "u", restated).otherwise(0)

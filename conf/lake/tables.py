@@ -177,7 +177,7 @@ BARS = TableContract(
         _SYMBOL,
         Column("bar_length_s", INT, "Length of the bar in seconds"),
         Column("source", STRING, "alpaca: as received; trades: built by us"),
-        Column("revision", INT, "0 as first sent, 1 as restated (Alpaca's `u`)"),
+        Column("revision", INT, "0 as first sent; restated (`u`): its trade_count"),
         Column("window_end", TIMESTAMP, "Closing time of the bar, exclusive"),
         Column("open", DOUBLE, "USD per share"),
         Column("high", DOUBLE, "USD per share"),

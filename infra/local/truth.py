@@ -9,7 +9,7 @@ A DuckDB connection carries the tables from step to step:
     sent               one message as sent, in feed order
     expected_trades    one row per trade that silver.trades must hold, and so on
     expected_quotes    identical quotes are numbered in feed order
-    expected_bars      revision 0 as first sent, 1 as restated
+    expected_bars      revision 0 as first sent, its trades as restated
     expected_rejects   one text per message that no table can hold
 """
 
@@ -110,13 +110,13 @@ BARS = Kind(
         "vwap": ("vw", "DOUBLE"),
         "type": ("T", "VARCHAR"),
     },
-    identity=("symbol", "window_start_ns", "type"),
+    identity=("symbol", "window_start_ns", "type", "trade_count"),
     derived={
         "window_start_us": "window_start_ns // 1000",
         "window_end_us": "window_start_ns // 1000 + 60000000",
         "bar_length_s": "60",
         "source": "'alpaca'",
-        "revision": "(type = 'u')::INTEGER",
+        "revision": "CASE type WHEN 'u' THEN coalesce(trade_count, 1) ELSE 0 END",
         "day": "make_timestamp(window_start_ns // 1000)::DATE",
     },
 )

@@ -162,7 +162,11 @@ async def test_msgpack_by_content_type():
         assert msgpack.unpackb(await client.recv()) == [
             {"T": "success", "msg": "connected"}
         ]
-        login = {"action": "auth", "key": "key", "secret": "secret"}
+        login = {
+            "action": "auth",
+            "key": "key",
+            "secret": "secret",
+        }  # pragma: allowlist secret
         await client.send(msgpack.packb(login))
         await client.recv()
         await client.send(msgpack.packb({"action": "subscribe", **ALL}))

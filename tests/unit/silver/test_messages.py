@@ -162,7 +162,11 @@ def test_a_record_marked_late_is_the_business_of_the_late_query_alone(judge):
     assert [r["table"] for r in judge(marked, other, late=True)] == ["silver.trades"]
 
 
-def test_an_updated_bar_is_the_next_revision(judge):
-    (row,) = judge(record(line(BAR.replace('"T":"b"', '"T":"u"'))))
+def test_each_restatement_of_a_bar_is_a_revision_of_its_own(judge):
+    first = BAR.replace('"T":"b"', '"T":"u"').replace('"n":1', '"n":2')
+    second = first.replace('"n":2', '"n":3')
+    rows = judge(
+        record(line(BAR), line(first), line(second), line(second)), one_copy=True
+    )
 
-    assert row["bars"].revision == 1
+    assert sorted(row["bars"].revision for row in rows) == [0, 2, 3]
