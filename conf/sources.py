@@ -75,7 +75,20 @@ def read(flags: Mapping[str, object], root: Path) -> ChainMap[str, Given]:
     )
     profile = layers.get("profile", Given(DEFAULT_PROFILE, "default"))
     layers.maps.append(_from_toml(profile, root / "conf"))
+    layers.maps.append(_implied(layers))
     return layers
+
+
+def _implied(given: Mapping[str, Given]) -> Layer:
+    """Choose the symbols where the feed leaves no choice but does not have ours."""
+    feed = given.get("alpaca.feed", Given("iex", "default"))
+    if "simulator.replay" in given:
+        symbols = Given("*", "simulator.replay: all that the recording has")
+    elif feed.value == "test":
+        symbols = Given("FAKEPACA", "alpaca.feed: the only symbol of test")
+    else:
+        return {}
+    return dict.fromkeys(("alpaca.trades", "alpaca.quotes", "alpaca.bars"), symbols)
 
 
 def _from_flags(flags: Mapping[str, object]) -> Layer:

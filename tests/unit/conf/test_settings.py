@@ -274,3 +274,17 @@ def test_every_setting_says_what_it_is_for():
     assert [
         key for key, field in fields(Settings).items() if not field.description
     ] == []
+
+
+@pytest.mark.parametrize(
+    ("flags", "symbols"),
+    [
+        ({"replay": "recording"}, ["*"]),
+        ({"feed": "test"}, ["FAKEPACA"]),
+        ({"feed": "test", "symbols": "AAPL"}, ["AAPL"]),
+    ],
+)
+def test_the_feed_chooses_the_symbols_where_it_has_not_ours(flags, symbols):
+    chosen = load(**flags).alpaca
+
+    assert chosen.trades == chosen.quotes == chosen.bars == symbols

@@ -32,8 +32,8 @@ def holds(predicate: str, times: list[datetime]) -> list[bool]:
         connection.execute("CREATE TABLE t (day DATE, event_time TIMESTAMPTZ)")
         rows = [(time.date(), time) for time in times]
         connection.executemany("INSERT INTO t VALUES (?, ?)", rows)
-        found = connection.execute(f"SELECT {predicate} FROM t ORDER BY rowid")
-        return [is_in for (is_in,) in found.fetchall()]
+        found = connection.table("t").project(f"rowid, {predicate}").fetchall()
+        return [is_in for _, is_in in sorted(found)]
 
 
 @given(st.lists(moments, max_size=40))

@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from queue import SimpleQueue
+from threading import Thread
 
 import pytest
 
@@ -66,13 +68,19 @@ def driver(root: Path, lease_s: float) -> Iterator[Driver]:
             process.kill()
 
 
-def acquire_when_free(fence: Fence, deadline_s: float = 20) -> None:
+def wait_for(condition: Callable[[], bool], deadline_s: float = 20) -> None:
     deadline = time.monotonic() + deadline_s
-    while True:
-        try:
-            return fence.acquire()
-        except FixSetup:
-            assert time.monotonic() < deadline, "the lease never became free"
+    while not condition():
+        assert time.monotonic() < deadline, f"still not true after {deadline_s} s"
+        time.sleep(0.02)
+
+
+def is_free_for(fence: Fence) -> bool:
+    try:
+        fence.acquire()
+    except FixSetup:
+        return False
+    return True
 
 
 def test_the_holder_may_commit_and_says_so_in_the_file(fence, lease):
@@ -109,37 +117,32 @@ def test_a_released_lease_is_free_at_once(fence, tmp_path):
     first.acquire()
     first.release()
 
-    with driver(tmp_path, LONG_S):
-        with pytest.raises(Fenced), first.commit("silver.trades"):
-            pytest.fail("committed")
+    refused = pytest.raises(Fenced)
+    with driver(tmp_path, LONG_S), refused, first.commit("silver.trades"):
+        pytest.fail("committed")
 
 
 def test_a_holder_renews_its_lease_before_it_expires(fence, tmp_path, lease):
     with driver(tmp_path, SHORT_S):
         first = lease.read_text()
-        deadline = time.monotonic() + 10 * SHORT_S
-        while lease.read_text() == first:
-            assert time.monotonic() < deadline, "never renewed"
+        wait_for(lambda: lease.read_text() != first)
         with pytest.raises(FixSetup):
             fence(SHORT_S).acquire()
 
 
 def test_a_replaced_holder_cannot_commit_and_is_told(fence):
-    lost = list[Fenced]()
+    lost = SimpleQueue[Fenced]()
     # Within one process the lease may be taken over: the driver is started anew.
-    first, second = fence(SHORT_S, lost.append), fence(SHORT_S)
+    first, second = fence(SHORT_S, lost.put), fence(SHORT_S)
     first.acquire()
     second.acquire()
 
-    with pytest.raises(Fenced, match="lease 1 was replaced by 2"):
-        with first.commit("silver.trades"):
-            pytest.fail("committed")
+    refused = pytest.raises(Fenced, match="lease 1 was replaced by 2")
+    with refused, first.commit("silver.trades"):
+        pytest.fail("committed")
     with second.commit("silver.trades"):
         pass
-    deadline = time.monotonic() + 10 * SHORT_S
-    while not lost:
-        assert time.monotonic() < deadline, "the replaced holder was never told"
-    assert "replaced by 2" in str(lost[0])
+    assert "replaced by 2" in str(lost.get(timeout=20))
 
 
 def test_a_stopped_driver_is_replaced_and_ends_when_it_wakes(fence, tmp_path):
@@ -148,7 +151,7 @@ def test_a_stopped_driver_is_replaced_and_ends_when_it_wakes(fence, tmp_path):
         with pytest.raises(FixSetup, match=f"process {stopped.pid}"):
             fence(SHORT_S).acquire()
         successor = fence(SHORT_S)
-        acquire_when_free(successor)
+        wait_for(lambda: is_free_for(successor))
         stopped.send_signal(signal.SIGCONT)
         _, complaint = stopped.communicate(timeout=20)
 
@@ -158,12 +161,24 @@ def test_a_stopped_driver_is_replaced_and_ends_when_it_wakes(fence, tmp_path):
             pass
 
 
-def test_commits_to_one_table_take_turns(fence):
+def test_commits_to_one_table_take_turns_and_to_two_tables_do_not(fence):
     held = fence()
     held.acquire()
+    committed = SimpleQueue[str]()
+
+    def commit(table: str) -> None:
+        with held.commit(table):
+            committed.put(table)
+
     with held.commit("silver.trades"):
-        assert held._committing["silver.trades"].locked()
-    assert not held._committing["silver.trades"].locked()
+        waiting = Thread(target=commit, args=["silver.trades"])
+        waiting.start()
+        commit("silver.quotes")
+        assert committed.get(timeout=20) == "silver.quotes"
+        waiting.join(timeout=0.1)
+        assert waiting.is_alive()
+    waiting.join(timeout=20)
+    assert committed.get(timeout=20) == "silver.trades"
 
 
 def test_a_root_that_cannot_hold_a_lease_is_refused():
