@@ -8,12 +8,10 @@ from pyspark.sql.streaming.query import StreamingQuery
 from bronze.kinesis_source import KinesisSource
 from bronze.records import to_records
 from bronze.resume import last_sequence_numbers
-from conf import logs, settings
-from conf.errors import FixSetup
 from conf.lake.create import ensure_tables
 from conf.lake.fence import open_fence
 from conf.lake.roots import table_uri
-from conf.lake.session import build_session
+from conf.lake.session import run_alone
 from conf.lake.streams import Checkpoint
 from conf.lake.tables import RECORDS
 from conf.settings import Settings
@@ -52,23 +50,15 @@ def _read_kinesis(spark: SparkSession, chosen: Settings) -> DataFrame:
         .option("region", kinesis.region)
         .option("initialPosition", kinesis.initial_position)
         .option("maxBatchBytes", kinesis.batch_max_bytes)
-        # Without a checkpoint, what bronze holds is the only memory of what was read.
-        .option("startAfter", json.dumps(last_sequence_numbers(chosen.lake, QUERY)))
     )
+    if kinesis.resume == "bronze":
+        # Without a checkpoint, what bronze holds is the only memory of what was read.
+        held = last_sequence_numbers(chosen.lake, QUERY)
+        reader = reader.option("startAfter", json.dumps(held))
     if kinesis.endpoint_url:
         reader = reader.option("endpointUrl", kinesis.endpoint_url)
     return reader.load()
 
 
-def main() -> None:
-    """Run the layer alone: ``python -m bronze.job``."""
-    chosen = settings.load()
-    logs.configure(QUERY, level=chosen.log_level)
-    try:
-        start(build_session(chosen, QUERY), chosen).awaitTermination()
-    except FixSetup as error:
-        raise SystemExit(f"tickhouse: {error}") from error
-
-
 if __name__ == "__main__":
-    main()
+    run_alone(QUERY, start)

@@ -81,10 +81,12 @@ class KinesisReader(SimpleDataSourceStreamReader):
         Raises:
             ValueError: ``initialPosition`` is none of the three.
         """
-        start = _initial_position(self._initial)
+        start, roots = _initial_position(self._initial), self._shards().roots()
+        # A shard born of a split is no root, but bronze may hold some of it already.
+        begun = self._start_after.keys() & self._shards().parents.keys()
         return {
             shard: self._start_after.get(shard, start)
-            for shard in sorted(self._shards().roots())
+            for shard in sorted(roots | begun)
         }
 
     def read(self, start: Offset) -> tuple[Iterator[Row], Offset]:
@@ -173,13 +175,21 @@ def _initial_position(text: str) -> str:
             return "TRIM_HORIZON"
         case "LATEST":
             return f"AT:{time.time():.3f}"
-        case "AT_TIMESTAMP" if moment:
-            parsed = datetime.fromisoformat(moment)
-            return f"AT:{parsed.timestamp():.3f}"
+        case "AT_TIMESTAMP" if instant := _instant(moment):
+            return f"AT:{instant.timestamp():.3f}"
     raise ValueError(
         f"initialPosition: {text!r} is not TRIM_HORIZON, LATEST or "
         "AT_TIMESTAMP <RFC 3339 time>"
     )
+
+
+def _instant(text: str) -> datetime | None:
+    """Return the time that ``text`` names, unless it names none or no time zone."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else None
 
 
 def _rotated(shards: list[str], by: int) -> list[str]:

@@ -21,7 +21,8 @@ class Trimmed(TickhouseError):
             f"Kinesis stream {stream}, shard {shard}: the records after {after} were "
             f"trimmed before they were read; the oldest one left is {found}. "
             "They are lost to bronze. Raise the stream's retention; to go on without "
-            "them, delete bronze's checkpoint and set kinesis.initial_position"
+            "them, delete bronze's checkpoint and start with "
+            "kinesis.resume=initial_position"
         )
 
 

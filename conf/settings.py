@@ -132,6 +132,9 @@ class KinesisSettings(_Section):
         pattern=r"^(TRIM_HORIZON|LATEST|AT_TIMESTAMP .+)$",
         description="TRIM_HORIZON, LATEST or AT_TIMESTAMP <RFC 3339>",
     )
+    resume: Literal["bronze", "initial_position"] = Field(
+        "bronze", description="Where to go on when the checkpoint is gone"
+    )
     shards: Positive = Field(2, description="Shards of a stream that we create")
     linger_ms: Positive = Field(100, description="Longest wait before a record is sent")
     record_max_bytes: Positive = Field(25_000, description="Most in one record")
@@ -152,7 +155,6 @@ class EmulatorSettings(_Section):
     duplicate_rate: Share = Field(
         0.0, description="Share of entries stored and yet answered failed"
     )
-    retention_hours: Positive = Field(24, description="Older records are trimmed")
 
 
 class LakeSettings(_Section):

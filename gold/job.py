@@ -1,7 +1,7 @@
 """``silver.trades`` -> ``gold.symbol_stats``: adds what each batch brings."""
 
-from collections.abc import Iterable
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import pyarrow.compute as pc
@@ -10,14 +10,12 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.streaming.query import StreamingQuery
 
-from conf import logs, settings
-from conf.errors import FixSetup
 from conf.lake.commit import Committer, Transaction
 from conf.lake.create import ensure_tables
 from conf.lake.engine import open_committer
 from conf.lake.fence import open_fence
 from conf.lake.roots import table_uri
-from conf.lake.session import build_session
+from conf.lake.session import run_alone
 from conf.lake.streams import (
     BatchReport,
     Checkpoint,
@@ -106,29 +104,24 @@ def recount(
 
 
 def _current(
-    table: DeltaTable, partials: Iterable[dict[str, Any]]
+    table: DeltaTable, partials: Sequence[dict[str, Any]]
 ) -> list[dict[str, Any]]:
     """Return the table's rows of the touched windows, and those not final yet."""
     table.update_incremental()
-    keys = touched(partials)
-    starts = {start for _, start in keys}
-    days = {start.date() for start in starts}
+    starts = {start for _, start in touched(partials)}
+    if not starts:
+        return []
+    # A window stays open for a minute and its grace; those of yesterday's last minute
+    # are closed by the first trades of today.
+    recent = max(row["market_time"] for row in partials) - timedelta(minutes=10)
+    days = {start.date() for start in starts} | {recent.date()}
+    is_open = ~pc.field("is_final") & (pc.field("window_start") >= recent)
     wanted = pc.field("day").isin(list(days)) & (
-        pc.field("window_start").isin(list(starts)) | ~pc.field("is_final")
+        pc.field("window_start").isin(list(starts)) | is_open
     )
     rows = table.to_pyarrow_dataset().to_table(filter=wanted)
     return cast("list[dict[str, Any]]", rows.to_pylist())
 
 
-def main() -> None:
-    """Run the layer alone: ``python -m gold.job``."""
-    chosen = settings.load()
-    logs.configure(QUERY, level=chosen.log_level)
-    try:
-        start(build_session(chosen, QUERY), chosen).awaitTermination()
-    except FixSetup as error:
-        raise SystemExit(f"tickhouse: {error}") from error
-
-
 if __name__ == "__main__":
-    main()
+    run_alone(QUERY, start)

@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +23,14 @@ import silver.job
 import silver.late
 from conf import logs, settings
 from conf.errors import FixSetup, TickhouseError
+from conf.lake.maintenance import drop_oldest_day
 from conf.lake.roots import absolute
 from conf.lake.session import build_session
 from conf.lake.streams import BatchReport
+from conf.lake.tables import TABLES
 from conf.settings import Settings
+from infra.local.disk import OVER_BUDGET
+from infra.local.state import DiskStatus, read
 from producer.kinesis import ensure_stream, open_client
 
 _log = logs.get_logger(__name__)
@@ -36,7 +40,7 @@ class Status:
     """What the supervisor may know of the driver, in one small file."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
         self._lock = threading.Lock()
         self._queries: dict[str, dict[str, Any]] = {}
         self._facts: dict[str, Any] = {"state": "starting", "pid": os.getpid()}
@@ -83,9 +87,9 @@ class Status:
             text = json.dumps(
                 {**self._facts, "updated": time.time(), "queries": self._queries}
             )
-        fresh = self._path.with_suffix(".new")
+        fresh = self.path.with_suffix(".new")
         fresh.write_text(text)
-        fresh.replace(self._path)
+        fresh.replace(self.path)
 
 
 class Queries:
@@ -111,7 +115,12 @@ class Queries:
             query.stop()
 
 
-def watch(queries: Queries, status: Status, stop: threading.Event) -> None:
+def watch(
+    queries: Queries,
+    status: Status,
+    stop: threading.Event,
+    keep_budget: Callable[[], None],
+) -> None:
     """Return when ``stop`` is set.
 
     Raises:
@@ -123,7 +132,34 @@ def watch(queries: Queries, status: Status, stop: threading.Event) -> None:
             error = query.exception()
             if error is not None:
                 raise error
+        keep_budget()
         status.write()
+
+
+class DiskBudget:
+    """Drops the oldest closed day while the supervisor says that there is too much.
+
+    Args:
+        reading: The supervisor's file; without one, nothing is dropped.
+        root: The lake.
+    """
+
+    def __init__(self, reading: Path, root: str) -> None:
+        self._reading, self._root = reading, root
+        self._acted_on_ns = 0
+
+    def keep(self) -> None:
+        """Drop a day if there is a new reading and it is over the budget."""
+        if not self._reading.exists():
+            return
+        written_ns = self._reading.stat().st_mtime_ns
+        if written_ns == self._acted_on_ns:
+            return
+        self._acted_on_ns = written_ns
+        told = read(self._reading, DiskStatus)
+        if told is not None and told.state == OVER_BUDGET:
+            day = drop_oldest_day(self._root, TABLES.values())
+            _log.warning("over the disk budget", used_gb=told.used_gb, dropped=day)
 
 
 def main() -> int:
@@ -158,7 +194,8 @@ def _run(chosen: Settings, status: Status, stop: threading.Event) -> None:
     url = spark.sparkContext.uiWebUrl
     status.note(state="live", ui_url=url)
     _log.info("live", ui=url)
-    watch(queries, status, stop)
+    budget = DiskBudget(status.path.with_name("disk.json"), chosen.lake.root)
+    watch(queries, status, stop, budget.keep)
     status.note(state="draining")
     queries.finish()
     for query in queries:

@@ -29,8 +29,10 @@ relative to the checkout. Alpaca's keys may also be given by its own names,
 """
 
 _ENV_EXAMPLE = """\
-# Copy to .env and set what you want to change; every line shows its default.
-# docs/reference/configuration.md says what each one means. Never commit .env.
+# Copy to .env and uncomment what you want to change; every line shows its default.
+# The profiles local and small set two of them: ALPACA__URL to the simulator and
+# KINESIS__ENDPOINT_URL to the emulator (conf/<profile>.toml); a line here is stronger.
+# docs/reference/configuration.md says what each one allows. Never commit .env.
 
 # Alpaca's keys, for its own feed only: the simulator needs none.
 # ALPACA_API_KEY=

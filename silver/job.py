@@ -3,9 +3,7 @@
 from pyspark.sql import SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
-from conf import logs, settings
-from conf.errors import FixSetup
-from conf.lake.session import build_session
+from conf.lake.session import run_alone
 from conf.lake.streams import OnBatch, ignore_report
 from conf.settings import Settings
 from silver import late
@@ -27,18 +25,5 @@ def start(
     return writer.trigger(processingTime="0 seconds").start()
 
 
-def main() -> None:
-    """Run the layer alone, late records too: ``python -m silver.job``."""
-    chosen = settings.load()
-    logs.configure(QUERY, level=chosen.log_level)
-    try:
-        spark = build_session(chosen, QUERY)
-        start(spark, chosen)
-        late.start(spark, chosen)
-    except FixSetup as error:
-        raise SystemExit(f"tickhouse: {error}") from error
-    spark.streams.awaitAnyTermination()
-
-
 if __name__ == "__main__":
-    main()
+    run_alone(QUERY, start, late.start)

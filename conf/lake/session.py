@@ -3,15 +3,18 @@
 import os
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NoReturn
 
 from pyspark.sql import SparkSession
+from pyspark.sql.streaming.query import StreamingQuery
 
 from conf.errors import FixSetup
 from conf.java import require_java
 from conf.lake.jars import local_jars
-from conf.settings import ROOT, Settings, SparkSettings
+from conf.logs import configure
+from conf.settings import ROOT, Settings, SparkSettings, load
 
 _DEFAULTS = ROOT / "conf" / "spark-defaults.conf"
 _CHECKPOINT_FILES = (
@@ -99,3 +102,28 @@ def free_port(first: int) -> int:
     raise FixSetup(
         "spark.ui_port", f"ports {first} to {first + 49} are taken", "Choose another"
     )
+
+
+def run_alone(
+    name: str, *starts: Callable[[SparkSession, Settings], StreamingQuery]
+) -> NoReturn:
+    """Run one layer's queries in this process until one of them ends.
+
+    Args:
+        name: Name of the layer, for logs and the Spark UI.
+        *starts: Each starts one query.
+
+    Raises:
+        SystemExit: Code 3, with one line that says what to do, if the set-up is wrong.
+    """
+    try:
+        chosen = load()
+        configure(name, level=chosen.log_level)
+        spark = build_session(chosen, name)
+        for start in starts:
+            start(spark, chosen)
+    except FixSetup as error:
+        sys.stderr.write(f"tickhouse: {error}\n")
+        raise SystemExit(3) from error
+    spark.streams.awaitAnyTermination()
+    raise SystemExit(1)

@@ -102,21 +102,8 @@ class Bar(msgspec.Struct, frozen=True, gc=False, tag_field="T", tag="b", rename=
     tape: str | None = None
 
 
-class UpdatedBar(
-    msgspec.Struct, frozen=True, gc=False, tag_field="T", tag="u", rename=_BAR
-):
+class UpdatedBar(Bar, frozen=True, gc=False, tag_field="T", tag="u", rename=_BAR):
     """A minute restated because a trade arrived after it closed."""
-
-    symbol: str
-    open: float
-    high: float
-    low: float
-    close: float
-    volume: int
-    event_time: str
-    trade_count: int | None = None
-    vwap: float | None = None
-    tape: str | None = None
 
 
 Message = Trade | Quote | Bar | UpdatedBar

@@ -165,8 +165,8 @@ async def test_msgpack_by_content_type():
         login = {
             "action": "auth",
             "key": "key",
-            "secret": "secret",
-        }  # pragma: allowlist secret
+            "secret": "secret",  # pragma: allowlist secret
+        }
         await client.send(msgpack.packb(login))
         await client.recv()
         await client.send(msgpack.packb({"action": "subscribe", **ALL}))

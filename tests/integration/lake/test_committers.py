@@ -47,9 +47,7 @@ class Writer:
         """Commit rows as batch ``version`` of one query."""
         once = Transaction(f"{contract.name}/{verb}", version)
         with self.committer.hold(self._messages(contract, rows)) as held:
-            return getattr(self.committer, verb)(
-                contract, held.rows_of(contract), once
-            )
+            return getattr(self.committer, verb)(contract, held.rows_of(contract), once)
 
     def upsert(self, rows: pa.Table, version: int) -> Written:
         once = Transaction("upsert", version)
@@ -92,13 +90,15 @@ def stats(*windows: tuple[datetime, list[int]], version: int = 1) -> pa.Table:
     return fold([], partials, source_version=version, updated_time=NOON)
 
 
-@pytest.fixture
+@pytest.fixture(params=["embedded", "spark"])
 def writer(
-    spark: SparkSession, lake: LakeSettings, tmp_path: Path
+    request: pytest.FixtureRequest, spark: SparkSession, tmp_path: Path
 ) -> Iterator[Writer]:
     """A driver of an empty lake; it compacts at each second commit to a table."""
-    often = lake.model_copy(update={"compact_every": 2})
-    opened = Writer(spark, often, tmp_path / "lease.json")
+    lake = LakeSettings(
+        root=str(tmp_path / "lake"), engine=request.param, compact_every=2
+    )
+    opened = Writer(spark, lake, tmp_path / "lease.json")
     yield opened
     opened.fence.release()
 

@@ -1,0 +1,211 @@
+"""Bronze to silver to gold: every message once, whatever is run again."""
+
+import random
+import statistics
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import SparkSession
+
+from conf.lake.tables import BARS, QUOTES, REJECTS, SYMBOL_STATS, TRADES
+from conf.market import wire
+from tests.integration.lake.layers import Layers, payload, rfc3339
+
+pytestmark = pytest.mark.spark
+
+MIDNIGHT = datetime(2026, 11, 24, tzinfo=UTC)
+SYMBOLS = ("AAPL", "BRK.B", "SPY")
+PRICES = (1, 10, 126.55, 1_234.5, 600_000)
+
+
+@dataclass
+class Market:
+    """Trades as a seeded market makes them, and the record of what it made."""
+
+    seed: int
+    trades: list[wire.Trade] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._random = random.Random(self.seed)
+
+    def trade(self, moment: datetime, **fields: object) -> wire.Trade:
+        """Make a trade at a price with at most four decimals."""
+        is_official = self._random.random() < 0.1
+        made = {
+            "symbol": self._random.choice(SYMBOLS),
+            "trade_id": len(self.trades) + self.seed * 1_000,
+            "exchange": "V",
+            "price": round(self._random.choice(PRICES) * self._random.random(), 4),
+            "size": self._random.randrange(1_000),
+            "event_time": rfc3339(moment),
+            "conditions": ["M"] if is_official else ["@", "I"],
+        }
+        self.trades.append(wire.Trade(**{**made, **fields}))
+        return self.trades[-1]
+
+    def minutes(self, start: datetime, minutes: int) -> Iterator[bytes]:
+        """Yield one record for each ten seconds from ``start``."""
+        for tick in range(minutes * 6):
+            clock = start + timedelta(seconds=10 * tick)
+            moments = (clock - timedelta(seconds=s) for s in (3, 2, 1))
+            yield payload(clock, *(self.trade(moment) for moment in moments))
+
+
+def recount(trades: Iterable[wire.Trade]) -> dict[tuple[str, datetime], dict[str, Any]]:
+    """Return the windows of trades by the book: exact fractions, no batches."""
+    windows = defaultdict[tuple[str, datetime], list[wire.Trade]](list)
+    for trade in trades:
+        moment = datetime.fromisoformat(trade.event_time)
+        if trade.conditions != ["M"]:
+            minute = moment.replace(second=0, microsecond=0)
+            windows[(trade.symbol, minute)].append(trade)
+    return {key: summed(window) for key, window in windows.items()}
+
+
+def summed(trades: list[wire.Trade]) -> dict[str, Any]:
+    prices = [Fraction(round(trade.price * 1_000_000), 1_000_000) for trade in trades]
+    variance = statistics.variance(prices) if len(prices) > 1 else None
+    return {
+        "trade_count": len(trades),
+        "volume": sum(trade.size for trade in trades),
+        "price_min": float(min(prices)),
+        "price_max": float(max(prices)),
+        "price_mean": pytest.approx(float(statistics.mean(prices)), rel=1e-12),
+        "price_variance": variance and pytest.approx(float(variance), rel=1e-12),
+        "price_sum_e6": sum(prices) * 10**6,
+        "price_sum_squares_e12": sum(price**2 for price in prices) * 10**12,
+        "price_buckets": buckets([int(price * 10**6) for price in prices]),
+    }
+
+
+def buckets(prices_e6: list[int]) -> list[dict[str, int]]:
+    """Count prices by range: a twentieth of a percent of a power of ten, or a cent."""
+    counted = Counter[tuple[int, int]]()
+    for price in prices_e6:
+        width = max(10 ** (len(str(price)) - 1) // 2_000, 10_000)
+        low = price // width * width
+        counted[(low, low + width)] += 1
+    return [
+        {"low_e6": low, "high_e6": high, "trade_count": number}
+        for (low, high), number in sorted(counted.items())
+    ]
+
+
+def stats_of(layers: Layers) -> dict[tuple[str, datetime], dict[str, Any]]:
+    names = list(summed([wire.Trade("X", 1, "V", 1.0, 1, rfc3339(MIDNIGHT))]))
+    rows = layers.rows(SYMBOL_STATS)
+    found = {
+        (row["symbol"], row["window_start"]): {name: row[name] for name in names}
+        for row in rows
+    }
+    assert len(found) == len(rows), "a key is there twice"
+    return found
+
+
+def trade_ids(layers: Layers) -> list[int]:
+    return sorted(row["trade_id"] for row in layers.rows(TRADES))
+
+
+QUOTE = wire.Quote("AMD", "U", 87.66, 1, "Q", 87.68, 4, rfc3339(MIDNIGHT))
+BAR = wire.Bar("SPY", 9.0, 9.5, 8.5, 9.25, 49, rfc3339(MIDNIGHT - timedelta(hours=1)))
+
+
+@pytest.fixture(scope="module", params=["embedded", "spark"])
+def finished(
+    request: pytest.FixtureRequest,
+    spark: SparkSession,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[Layers, Market]]:
+    """A lake that has taken three minutes around midnight UTC, with each engine."""
+    market = Market(seed=1)
+    lake = Layers(spark, tmp_path_factory.mktemp("finished"), request.param)
+    hot = list(market.minutes(MIDNIGHT - timedelta(minutes=2), minutes=3))
+    late = market.trade(MIDNIGHT - timedelta(hours=6), conditions=["@"])
+    lake.land(*hot[:9], payload(MIDNIGHT, QUOTE, BAR))
+    #  a retried entry stores a record twice; a reconnect sends its messages again
+    lake.land(hot[0], *hot[6:], payload(MIDNIGHT, QUOTE, market.trades[0]))
+    lake.land(payload(MIDNIGHT, late, market.trades[1], late=True))
+    lake.run_silver()
+    lake.run_gold()
+    yield lake, market
+    lake.release()
+
+
+@pytest.fixture
+def again(
+    finished: tuple[Layers, Market], tmp_path: Path
+) -> Iterator[tuple[Layers, Market]]:
+    """A copy of the finished lake, to go on with."""
+    lake, market = finished
+    copied = lake.copy(tmp_path / "again")
+    yield copied, Market(seed=market.seed + 1, trades=list(market.trades))
+    copied.release()
+
+
+def test_every_message_is_in_silver_once_and_in_gold_counted_once(finished):
+    lake, market = finished
+
+    assert trade_ids(lake) == sorted(trade.trade_id for trade in market.trades)
+    assert [row["bid_price"] for row in lake.rows(QUOTES)] == [87.66]
+    assert [row["close"] for row in lake.rows(BARS)] == [9.25]
+    assert lake.rows(REJECTS) == []
+    assert stats_of(lake) == recount(market.trades)
+
+
+def test_a_window_is_final_once_the_market_clock_has_passed_it(finished):
+    lake, market = finished
+    last = max(datetime.fromisoformat(trade.event_time) for trade in market.trades)
+
+    assert {
+        row["window_start"]: row["is_final"] for row in lake.rows(SYMBOL_STATS)
+    } == {
+        start: start + timedelta(seconds=60) < last
+        for _, start in recount(market.trades)
+    }
+
+
+def test_silver_adds_nothing_when_its_checkpoints_are_deleted(again):
+    lake, _ = again
+    before = lake.rows(TRADES)
+    lake.delete_checkpoint("silver", "silver_late")
+    lake.run_silver()
+
+    assert sorted(lake.rows(TRADES), key=str) == sorted(before, key=str)
+    assert len(lake.rows(QUOTES)) == len(lake.rows(BARS)) == 1
+
+
+def test_gold_counts_nothing_twice_when_its_checkpoint_is_deleted(again):
+    lake, market = again
+    #  the second deletion finds silver at the version of the first
+    for _ in range(2):
+        lake.delete_checkpoint("gold")
+        lake.run_gold()
+    assert stats_of(lake) == recount(market.trades)
+
+    lake.delete_checkpoint("gold")
+    late = market.trade(MIDNIGHT - timedelta(hours=6), conditions=["@"])
+    lake.land(*market.minutes(MIDNIGHT, minutes=1), payload(MIDNIGHT, late, late=True))
+    lake.run_silver()
+    lake.run_gold()
+    assert stats_of(lake) == recount(market.trades)
+
+
+def test_the_last_window_of_a_day_becomes_final_on_the_next(
+    spark: SparkSession, tmp_path: Path
+):
+    lake, market = Layers(spark, tmp_path, "embedded"), Market(seed=3)
+    for tick in (-1, 10):
+        clock = MIDNIGHT + timedelta(seconds=tick)
+        lake.land(payload(clock, market.trade(clock, conditions=["@"])))
+        lake.run_silver()
+        lake.run_gold()
+    lake.release()
+
+    final = {row["window_start"]: row["is_final"] for row in lake.rows(SYMBOL_STATS)}
+    assert final == {MIDNIGHT - timedelta(minutes=1): True, MIDNIGHT: False}
