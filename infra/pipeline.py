@@ -33,6 +33,7 @@ from infra.local.disk import OVER_BUDGET
 from infra.local.state import DiskStatus, read
 from producer.kinesis import ensure_stream, open_client
 
+_BRONZE_FINISH_S = 20.0
 _log = logs.get_logger(__name__)
 
 
@@ -106,13 +107,24 @@ class Queries:
         yield from (self._bronze, self._silver, self._late, self._gold)
 
     def finish(self) -> None:
-        """Let each query process all that is there, in the order of the flow."""
-        self._bronze.processAllAvailable()
+        """Let each query process all that is there, in the order of the flow.
+
+        While the producer goes on there is always more to read: after a while bronze
+        stops all the same. What it has not read stays in Kinesis.
+        """
+        _process_available(self._bronze, _BRONZE_FINISH_S)
+        self._bronze.stop()
         self._silver.processAllAvailable()
         self._late = silver.late.finish(self._late, *self._context)
         self._gold.processAllAvailable()
         for query in self:
             query.stop()
+
+
+def _process_available(query: StreamingQuery, at_most_s: float) -> None:
+    done = threading.Thread(target=query.processAllAvailable, daemon=True)
+    done.start()
+    done.join(at_most_s)
 
 
 def watch(
