@@ -52,8 +52,8 @@ doctor: $(READY) ## Say what this machine lacks, and the line that mends it
 sql: $(READY) ## Open a DuckDB shell with every table
 	@$(INFRA) sql $(PROFILE_FLAG)
 
-evidence: $(READY) ## Measure an issue's bounds: ISSUE=main-job
-	@$(INFRA) evidence $(ISSUE)
+evidence: $(READY) ## Measure an issue's bounds: ISSUE=main-job ONLY=smoke
+	@$(INFRA) evidence $(ISSUE) $(call flag,ONLY,only)
 
 docs: $(READY) ## Write the pages that follow from the code
 	@$(INFRA) config docs

@@ -13,7 +13,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 from conf.lake.commit import Committer, Transaction
 from conf.lake.create import ensure_tables
 from conf.lake.engine import open_committer
-from conf.lake.fence import open_fence
+from conf.lake.fence import Fence, open_fence
 from conf.lake.roots import table_uri
 from conf.lake.session import run_alone
 from conf.lake.streams import (
@@ -61,7 +61,7 @@ def start(
             written = committer.upsert(SYMBOL_STATS, rows, once)
         on_batch(BatchReport(QUERY, written.rows))
 
-    first = None if checkpoint.has_begun() else recount(spark, lake, committer)
+    first = None if checkpoint.has_begun() else recount(spark, lake, fence, committer)
     trades = read_stream(spark, lake, TRADES, max_files=_FILES, first_version=first)
     return (
         to_prices(trades)
@@ -74,7 +74,7 @@ def start(
 
 
 def recount(
-    spark: SparkSession, lake: LakeSettings, committer: Committer
+    spark: SparkSession, lake: LakeSettings, fence: Fence, committer: Committer
 ) -> int | None:
     """Count every window anew from silver, because the checkpoint is gone.
 
@@ -84,12 +84,21 @@ def recount(
         The version of ``silver.trades`` whose rows the stream must begin with, or None
         if the table is empty and there is nothing to recount.
     """
-    if DeltaTable(table_uri(lake.root, SYMBOL_STATS)).version() == 0:
+    stats = DeltaTable(table_uri(lake.root, SYMBOL_STATS))
+    # A recount is a transaction of its own: the table never has this version again,
+    # though silver may stand still between two recounts.
+    this_recount = stats.version()
+    if this_recount == 0:
         return None
     uri = table_uri(lake.root, TRADES)
-    version = DeltaTable(uri).version()
+    source = DeltaTable(uri)
+    version = source.version()
+    days = sorted({str(partition["day"]) for partition in source.partitions()})
+    # Windows that only the newest version has would keep their rows and be added to.
+    with fence.commit(SYMBOL_STATS.name):
+        stats.delete(" OR ".join(f"day = DATE '{day}'" for day in days))
     before = spark.read.format("delta").option("versionAsOf", version - 1).load(uri)
-    for (day,) in before.select("day").distinct().sort("day").collect():
+    for day in days:
         partials = to_partials(to_prices(before.where(F.col("day") == day)))
         with committer.hold(partials) as held:
             rows = fold(
@@ -98,7 +107,7 @@ def recount(
                 source_version=version - 1,
                 updated_time=datetime.now(UTC),
             )
-            once = Transaction(f"{SYMBOL_STATS.name}/recount/{day}", version)
+            once = Transaction(f"{SYMBOL_STATS.name}/recount/{day}", this_recount)
             committer.upsert(SYMBOL_STATS, rows, once)
     return version
 

@@ -193,11 +193,18 @@ def sql(
 @app.command()
 def evidence(
     issue: Annotated[str, typer.Argument(help="Name of an issue, such as main-job.")],
+    only: Annotated[
+        list[str] | None, typer.Option("--only", help="Only this run; repeatable.")
+    ] = None,
+    *,
+    again: Annotated[
+        bool, typer.Option("--again", help="Also what is measured already.")
+    ] = False,
 ) -> None:
     """Measure an issue's bounds, one after another; goes on where it stopped."""
     from infra import evidence as measurements
 
-    raise typer.Exit(0 if measurements.run(issue) else 1)
+    raise typer.Exit(0 if measurements.run(issue, only=only, again=again) else 1)
 
 
 @config.command()

@@ -10,7 +10,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -53,23 +53,29 @@ class Measurement(msgspec.Struct, frozen=True):
     date: str
 
 
-def run(issue: str, *, again: bool = False) -> bool:
+def run(
+    issue: str, *, only: Collection[str] | None = None, again: bool = False
+) -> bool:
     """Measure an issue's bounds; return whether all of them hold.
 
     Args:
         issue: Name of the issue.
+        only: Names of the runs to do; by default all.
         again: Measure also what was measured with this code.
 
     Raises:
-        FixSetup: There is no such issue.
+        FixSetup: There is no such issue, or no such run.
     """
     if issue not in ISSUES:
         known = ", ".join(ISSUES)
         raise FixSetup("ISSUE", f"{issue!r} has no bounds", f"Known: {known}")
+    runs = {each.name: each for each in ISSUES[issue]}
+    for name in set(only or ()) - runs.keys():
+        raise FixSetup("--only", f"no run {name!r}", f"Known: {', '.join(runs)}")
     is_current = (lambda _: False) if again else machine.is_same_code
     held = []
-    for each in ISSUES[issue]:
-        held.append(measure(each, FOLDER, execute, is_current))
+    for name in only or runs:
+        held.append(measure(runs[name], FOLDER, execute, is_current))
         README.write_text(render(README.read_text("utf-8"), FOLDER), "utf-8")
     return all(held)
 

@@ -42,7 +42,12 @@ def reject_reason() -> Column:
     """Return why a message of type ``b`` or ``u`` is no bar, or null."""
     prices = {name: F.col(f"bar.d.{wire}") for name, wire in _PRICES.items()}
     required = {**prices, "volume": F.col("bar.d.v")}
-    return F.coalesce(missing(required), no_number(prices))
+    trade_count = F.col("bar.d.n")
+    return F.coalesce(
+        missing(required),
+        no_number(prices),
+        F.when(~trade_count.between(0, 2**31 - 1), F.lit("trade_count is no count")),
+    )
 
 
 def _revision() -> Column:

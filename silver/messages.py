@@ -6,6 +6,7 @@ here; behind this border columns have the contracts' names.
 """
 
 from collections.abc import Iterable
+from functools import reduce
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -114,7 +115,8 @@ def _key() -> Column:
 
 def _open_records(records: DataFrame, *, late: bool) -> DataFrame:
     """One row per line; a record that cannot be opened is one row with its text."""
-    text = F.col("data").cast("string")
+    # Readers of the lake refuse a file with a string that is not UTF-8.
+    text = F.make_valid_utf8(F.col("data").cast("string"))
     header = F.from_json(F.substring_index(text, "\n", 1), _HEADER)
     version, kind = F.col("header.schema_version"), F.coalesce("header.kind", F.lit(""))
     headed = with_computed(records, header=header).select(
@@ -126,7 +128,9 @@ def _open_records(records: DataFrame, *, late: bool) -> DataFrame:
         F.col("header.epoch").alias("epoch"),
         F.coalesce("header.late", F.lit(False)).alias("late"),
         (
-            version.eqNullSafe(envelope.SCHEMA_VERSION) & kind.isin(*_ACCEPTED_KINDS)
+            version.eqNullSafe(envelope.SCHEMA_VERSION)
+            & kind.isin(*_ACCEPTED_KINDS)
+            & F.col("header.epoch").isNotNull()
         ).alias("is_readable"),
     )
     # Splitting is the costly part: only records of this query come so far.
@@ -203,7 +207,9 @@ def _judge(lines: DataFrame, future_max_s: int) -> DataFrame:
             (_is_no_ticker(F.col("tick.d.S")), F.lit("no symbol")),
             (F.col("event_ns").isNull(), F.lit("no RFC 3339 event time in UTC")),
             (
-                F.col("event_ns") > F.col("market_ns") + future_max_s * 1_000_000_000,
+                # The end of all numbers has no future: null, not an error.
+                F.col("event_ns")
+                > F.try_add("market_ns", F.lit(future_max_s * 1_000_000_000)),
                 F.lit(f"event time more than {future_max_s} s in the future"),
             ),
             (F.col("T") == "t", trades.reject_reason()),
@@ -239,8 +245,8 @@ def _first_reason(rules: list[tuple[Column, Column]]) -> Column:
 
 
 def _is_no_line() -> Column:
-    frame, market_time, message = (F.col(f"tick.{key}") for key in ("f", "m", "d"))
-    return frame.isNull() | market_time.isNull() | message.isNull()
+    required = (F.col(f"tick.{key}").isNull() for key in ("f", "r", "m", "d"))
+    return reduce(Column.__or__, required)
 
 
 def _is_no_ticker(symbol: Column) -> Column:

@@ -44,4 +44,6 @@ def reject_reason() -> Column:
         no_number({"price": F.col("tick.d.p")}),
         F.when(F.col("tick.d.p") == 0, F.lit("price is 0")),
         F.when(F.col("tick.d.s") < 0, F.lit("size is negative")),
+        # Sizes are added up: no sum of a minute may leave 64 bits.
+        F.when(F.col("tick.d.s") > 10**12, F.lit("size is no number of shares")),
     )

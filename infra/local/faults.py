@@ -120,7 +120,10 @@ def _start_driver(settings: Settings) -> subprocess.Popen[bytes]:
             stderr=file,
             start_new_session=True,
         )
-    _until(lambda: _has_stored(settings), "the first driver stores rows")
+    _until(
+        lambda: driver.poll() is not None or _has_stored(settings),
+        "the first driver stores rows",
+    )
     return driver
 
 

@@ -52,7 +52,8 @@ async def ask(client: ClientConnection, request: dict[str, Any]) -> dict[str, An
 
 async def log_in(client: ClientConnection, key: str = "key") -> dict[str, Any]:
     return await ask(
-        client, {"action": "auth", "key": key, "secret": "secret"}  # pragma: allowlist secret
+        client,
+        {"action": "auth", "key": key, "secret": "secret"},  # pragma: allowlist secret
     )
 
 

@@ -132,7 +132,7 @@ def correct_lake() -> Lake:
         "bronze.records": bronze_rows(),
         "silver.trades": [trade_row(i) for i in range(5)],
         "silver.quotes": [quote_row(i) for i in range(5, 9)],
-        "silver.bars": [bar_row(9, 0, 157), bar_row(10, 1, 164), history_bar()],
+        "silver.bars": [bar_row(9, 0, 157), bar_row(10, 3, 164), history_bar()],
         "silver.rejects": [reject_row(11, FIRST), reject_row(12, FIRST), huge_reject()],
         "gold.symbol_stats": [
             stats_row(MINUTE, [190.0, 190.25, 190.5], 157),

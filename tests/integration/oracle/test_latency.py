@@ -105,7 +105,7 @@ def test_bars_and_their_revisions_count_too(
 ):
     send(db, tmp_path, (0, "n", bar("b", 157)), (1, "n", bar("u", 164)))
     observed.commit("silver.bars", [bar_row(9, 0, 157)], seen_s=0.5)
-    observed.commit("silver.bars", [bar_row(10, 1, 164)], seen_s=3.0)
+    observed.commit("silver.bars", [bar_row(10, 3, 164)], seen_s=3.0)
     found = measure(db, observed.root, observed.sightings, warm_up_s=0)
     assert found["silver_latency_s"]["max"] == 2.0
 

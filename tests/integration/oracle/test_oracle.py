@@ -136,7 +136,7 @@ ALTERED = [
     ("silver.bars", "vwap", None),
     ("silver.bars", "window_end", MINUTE),
     ("silver.bars", "bar_length_s", 300),
-    ("silver.bars", "revision", 3),
+    ("silver.bars", "revision", 7),
     ("silver.rejects", "reason", ""),
     ("gold.symbol_stats", "trade_count", 4),
     ("gold.symbol_stats", "volume", 158),

@@ -153,9 +153,10 @@ def test_a_stopped_driver_is_replaced_and_ends_when_it_wakes(fence, tmp_path):
         successor = fence(SHORT_S)
         wait_for(lambda: is_free_for(successor))
         stopped.send_signal(signal.SIGCONT)
+        # Waited for before its input is closed, which would end it in peace.
+        assert stopped.wait(timeout=20) == 3
         _, complaint = stopped.communicate(timeout=20)
 
-        assert stopped.returncode == 3
         assert "lease 1 was replaced by 2" in complaint
         with successor.commit("silver.trades"):
             pass
