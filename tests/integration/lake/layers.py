@@ -111,7 +111,8 @@ class Layers:
             shutil.rmtree(self.folder / "checkpoints" / query)
 
     def rows(self, contract: TableContract) -> list[dict[str, Any]]:
-        return scan(self.chosen.lake.root, contract).to_pylist()
+        rows: list[dict[str, Any]] = scan(self.chosen.lake.root, contract).to_pylist()
+        return rows
 
     def copy(self, folder: Path) -> "Layers":
         """Return a lake with the same tables and checkpoints elsewhere."""

@@ -52,14 +52,14 @@ class Stream:
 
     def put(self, *numbers: int) -> None:
         """Put one record per number; the keys spread over both shards."""
-        entries = [
-            {"Data": b"record %d \xff" % number, "PartitionKey": f"key {number}"}
-            for number in numbers
-        ]
-        answer = self._client.put_records(StreamName=STREAM, Records=entries)
+        sent = [(f"key {number}", b"record %d \xff" % number) for number in numbers]
+        answer = self._client.put_records(
+            StreamName=STREAM,
+            Records=[{"PartitionKey": key, "Data": data} for key, data in sent],
+        )
         self.stored |= {
-            (done["ShardId"], done["SequenceNumber"], e["PartitionKey"], e["Data"])
-            for done, e in zip(answer["Records"], entries, strict=True)
+            (done["ShardId"], done["SequenceNumber"], key, data)
+            for done, (key, data) in zip(answer["Records"], sent, strict=True)
         }
 
 

@@ -1,9 +1,10 @@
 """The three verbs do the same with either engine, on real Delta tables."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -47,14 +48,15 @@ class Writer:
         """Commit rows as batch ``version`` of one query."""
         once = Transaction(f"{contract.name}/{verb}", version)
         with self.committer.hold(self._messages(contract, rows)) as held:
-            return getattr(self.committer, verb)(contract, held.rows_of(contract), once)
+            commit: Callable[..., Written] = getattr(self.committer, verb)
+            return commit(contract, held.rows_of(contract), once)
 
     def upsert(self, rows: pa.Table, version: int) -> Written:
         once = Transaction("upsert", version)
         with self.committer.hold(self._messages(REJECTS, reject())):
             return self.committer.upsert(SYMBOL_STATS, rows, once)
 
-    def rows(self, contract: TableContract) -> list[dict]:
+    def rows(self, contract: TableContract) -> list[dict[str, Any]]:
         """Return the table's rows in the order of their keys."""
         found = scan(self.lake.root, contract).to_pylist()
         return sorted(found, key=lambda row: [row[name] for name in contract.key])

@@ -34,10 +34,10 @@ class Market:
     def __post_init__(self) -> None:
         self._random = random.Random(self.seed)
 
-    def trade(self, moment: datetime, **fields: object) -> wire.Trade:
+    def trade(self, moment: datetime, **fields: Any) -> wire.Trade:
         """Make a trade at a price with at most four decimals."""
         is_official = self._random.random() < 0.1
-        made = {
+        made: dict[str, Any] = {
             "symbol": self._random.choice(SYMBOLS),
             "trade_id": len(self.trades) + self.seed * 1_000,
             "exchange": "V",
