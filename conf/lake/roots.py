@@ -5,10 +5,12 @@ from conf.settings import ROOT
 
 
 def absolute(location: str) -> str:
-    """Return ``location`` as an absolute folder or URI.
+    """Return ``location`` as an absolute folder, or as the URI of another store.
 
-    A relative folder is relative to the checkout, whatever the working directory.
+    A relative folder is relative to the checkout, whatever the working directory;
+    ``file://`` names a local folder.
     """
+    location = location.removeprefix("file://")
     if "://" in location:
         return location.rstrip("/")
     return str(ROOT / location)

@@ -22,6 +22,10 @@ def test_an_absolute_folder_stays(tmp_path: Path):
     assert table_uri(str(tmp_path), TRADES) == str(tmp_path / "silver" / "trades")
 
 
+def test_a_file_uri_is_a_local_folder(tmp_path: Path):
+    assert absolute(f"file://{tmp_path}") == str(tmp_path)
+
+
 @pytest.mark.parametrize("root", ["s3://bucket/lake", "s3://bucket/lake/"])
 def test_a_uri_stays_and_joins_with_one_slash(root: str):
     assert table_uri(root, TRADES) == "s3://bucket/lake/silver/trades"
