@@ -17,6 +17,8 @@ from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSou
 from conf.errors import FixSetup
 
 PREFIX = "TICKHOUSE_"
+NO_SETTINGS = frozenset({"TICKHOUSE_DATA"})
+"""Names with our prefix that are none: where tests and evidence find recordings."""
 DEFAULT_PROFILE = "local"
 
 CREDENTIALS = {
@@ -111,7 +113,7 @@ def _from_variables(variables: Mapping[str, str], place: str) -> Layer:
     named |= {
         name.removeprefix(PREFIX).lower().replace("__", "."): name
         for name in variables
-        if name.startswith(PREFIX)
+        if name.startswith(PREFIX) and name not in NO_SETTINGS
     }
     return {
         key: Given(variables[name], f"{place} {name}") for key, name in named.items()

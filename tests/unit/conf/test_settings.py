@@ -288,3 +288,9 @@ def test_the_feed_chooses_the_symbols_where_it_has_not_ours(flags, symbols):
     chosen = load(**flags).alpaca
 
     assert chosen.trades == chosen.quotes == chosen.bars == symbols
+
+
+def test_the_folder_of_the_recordings_is_no_setting(monkeypatch):
+    monkeypatch.setenv("TICKHOUSE_DATA", "recordings")
+
+    assert load().profile == "local"
