@@ -31,7 +31,7 @@ from botocore.config import Config
 from pyspark.sql.datasource import DataSource, SimpleDataSourceStreamReader
 from pyspark.sql.types import StructType
 
-from bronze.shards import Position, ShardReader, Trimmed, next_positions
+from bronze.shards import Position, ShardReader, next_positions
 
 Row = tuple[bytes, str, str, str, str, datetime]
 Offset = dict[str, str]
@@ -195,6 +195,3 @@ def _instant(text: str) -> datetime | None:
 def _rotated(shards: list[str], by: int) -> list[str]:
     turn = by % len(shards) if shards else 0
     return shards[turn:] + shards[:turn]
-
-
-__all__ = ["KinesisReader", "KinesisSource", "Trimmed"]

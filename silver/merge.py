@@ -54,15 +54,15 @@ def merging(
 
     def merge(batch: DataFrame, batch_id: int) -> None:
         with committer.hold(keep_one_copy(batch)) as held:
+            rows = {contract.name: held.rows_of(contract) for contract in _TABLES}
 
             def insert(contract: TableContract) -> int:
                 once = checkpoint.transaction(batch.sparkSession, contract, batch_id)
-                rows = held.rows_of(contract)
-                return committer.insert_missing(contract, rows, once).rows
+                mine = rows[contract.name]
+                return committer.insert_missing(contract, mine, once).rows
 
-            rows = sum(committer.each(insert, _TABLES))
-            ages = _ages(held.rows_of(contract) for contract in _TABLES)
-        on_batch(BatchReport(query, rows, *ages))
+            inserted = sum(committer.each(insert, _TABLES))
+        on_batch(BatchReport(query, inserted, *_ages(rows.values())))
 
     records = read_stream(spark, lake, RECORDS, max_files=max_files)
     return (
