@@ -183,6 +183,28 @@ class SparkSettings(_Section):
     ui_port: Port = Field(4040, description="Next free port if taken")
 
 
+class ApiSettings(_Section):
+    """The HTTP API, the live stream and the dashboard that it serves."""
+
+    host: str = Field("127.0.0.1", description="Address to bind; loopback by default")
+    port: Port = Field(8000, description="Next free port if taken")
+    allowed_hosts: Names = Field(
+        ["127.0.0.1", "localhost", "::1"],
+        description="Host headers that are answered; others get 400",
+    )
+    stream_hz: PositiveFloat = Field(5.0, description="Frames per second of the stream")
+    stream_clients_max: Positive = Field(256, description="Open streams in all")
+    stream_clients_per_address: Positive = Field(
+        64, description="Open streams of one address"
+    )
+    stream_queue_max: Positive = Field(
+        64, description="Frames that wait for one client before it is cut off"
+    )
+    dashboard: Rooted = Field(
+        Path("dashboard/out"), description="Folder of the built dashboard"
+    )
+
+
 class StorageSettings(_Section):
     """Disk budget of a local run."""
 
@@ -206,6 +228,7 @@ class Settings(_Section):
     emulator: EmulatorSettings = EmulatorSettings()
     lake: LakeSettings = LakeSettings()
     spark: SparkSettings = SparkSettings()
+    api: ApiSettings = ApiSettings()
     storage: StorageSettings = StorageSettings()
 
 

@@ -1,0 +1,1 @@
+"""In: the lake and the Kinesis stream. Out: REST, SSE and the built dashboard."""
