@@ -181,6 +181,9 @@ class SparkSettings(_Section):
         "3g", pattern=r"^\d+[mg]$", description="Heap of the driver"
     )
     ui_port: Port = Field(4040, description="Next free port if taken")
+    rehearse: bool = Field(
+        True, description="Warm the driver up on a throw-away lake before it is live"
+    )
 
 
 class ApiSettings(_Section):

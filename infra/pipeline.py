@@ -31,6 +31,7 @@ from conf.lake.tables import TABLES
 from conf.settings import Settings
 from infra.local.disk import OVER_BUDGET
 from infra.local.state import DiskStatus, read
+from infra.rehearsal import rehearse
 from producer.kinesis import ensure_stream, open_client
 
 _BRONZE_FINISH_S = 20.0
@@ -202,6 +203,9 @@ def _run(chosen: Settings, status: Status, stop: threading.Event) -> None:
     # Spark reads before the producer writes: on an empty endpoint nobody else made it.
     ensure_stream(open_client(chosen.kinesis), chosen.kinesis)
     spark = build_session(chosen)
+    if chosen.spark.rehearse:
+        status.note(state="rehearsing")
+        rehearse(spark, chosen)
     queries = Queries(spark, chosen, status)
     url = spark.sparkContext.uiWebUrl
     status.note(state="live", ui_url=url)

@@ -69,7 +69,7 @@ class Fence:
                 )
             self._number = held.number + 1 if held else 1
             self._write()
-        threading.Thread(target=self._renew, name="fence", daemon=True).start()
+        threading.Thread(target=self._keep, name="fence", daemon=True).start()
 
     @contextmanager
     def commit(self, table: str) -> Iterator[None]:
@@ -119,6 +119,15 @@ class Fence:
         except ProcessLookupError:
             return False
         return held.pid != os.getpid()
+
+    def _keep(self) -> None:
+        """Renew until released; a lease that nobody renews protects nothing."""
+        try:
+            self._renew()
+        except Exception as error:
+            why = f"lease {self._number} cannot be renewed: {error}"
+            then = "This driver must stop; the next one takes the lease"
+            self._on_lost(Fenced(str(self._path), why, then))
 
     def _renew(self) -> None:
         while not self._released.wait(self._lease_s / 3):

@@ -55,31 +55,8 @@ def compare(
             nothing but their ``occurrence`` are copies of one event.
     """
     names = ", ".join(columns)
-    db.execute(
-        f"""
-        CREATE OR REPLACE TEMP TABLE differing AS
-        WITH counted AS (
-            SELECT {names}, sum(owed)::BIGINT AS owed, sum(held)::BIGINT AS held
-            FROM (
-                SELECT {names}, 1 AS owed, 0 AS held FROM {expected}
-                UNION ALL SELECT {names}, 0, 1 FROM {stored}
-            )
-            GROUP BY ALL HAVING sum(owed) <> sum(held)
-        )
-        SELECT *, held > owed AND {_is_known(expected, columns)} AS is_copy
-        FROM counted
-        """
-    )
-    db.execute(
-        f"""
-        CREATE OR REPLACE TEMP TABLE paired AS
-        SELECT missing, stranger FROM
-            ({_numbered("missing", names, "owed - held", "owed > held")})
-            FULL JOIN
-            ({_numbered("stranger", names, "held", "held > owed AND NOT is_copy")})
-            USING (symbol, nth)
-        """
-    )
+    _find_differing(db, expected, stored, columns)
+    _pair_differing(db, names)
     lost = "FROM paired WHERE stranger IS NULL"
     altered = "FROM paired WHERE stranger IS NOT NULL"
     copies = f"SELECT {names}, held - owed AS times FROM differing WHERE is_copy"
@@ -114,6 +91,42 @@ def fetch(db: duckdb.DuckDBPyConnection, query: str) -> list[Example]:
     result = db.execute(query)
     names = [name for name, *_ in result.description]
     return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+
+
+def _find_differing(
+    db: duckdb.DuckDBPyConnection, expected: str, stored: str, columns: Sequence[str]
+) -> None:
+    """Make ``differing``: rows that one table has more often than the other."""
+    names = ", ".join(columns)
+    db.execute(
+        f"""
+        CREATE OR REPLACE TEMP TABLE differing AS
+        WITH counted AS (
+            SELECT {names}, sum(owed)::BIGINT AS owed, sum(held)::BIGINT AS held
+            FROM (
+                SELECT {names}, 1 AS owed, 0 AS held FROM {expected}
+                UNION ALL SELECT {names}, 0, 1 FROM {stored}
+            )
+            GROUP BY ALL HAVING sum(owed) <> sum(held)
+        )
+        SELECT *, held > owed AND {_is_known(expected, columns)} AS is_copy
+        FROM counted
+        """
+    )
+
+
+def _pair_differing(db: duckdb.DuckDBPyConnection, names: str) -> None:
+    """Make ``paired``: each missing row beside a stranger of its symbol, if any."""
+    db.execute(
+        f"""
+        CREATE OR REPLACE TEMP TABLE paired AS
+        SELECT missing, stranger FROM
+            ({_numbered("missing", names, "owed - held", "owed > held")})
+            FULL JOIN
+            ({_numbered("stranger", names, "held", "held > owed AND NOT is_copy")})
+            USING (symbol, nth)
+        """
+    )
 
 
 def _is_known(expected: str, columns: Sequence[str]) -> str:

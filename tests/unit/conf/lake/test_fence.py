@@ -162,6 +162,15 @@ def test_a_stopped_driver_is_replaced_and_ends_when_it_wakes(fence, tmp_path):
             pass
 
 
+def test_a_holder_that_cannot_renew_is_told_to_stop(fence, lease):
+    lost = SimpleQueue[Fenced]()
+    fence(SHORT_S, lost.put).acquire()
+    lease.write_text("no lease")
+
+    assert "cannot be renewed" in str(lost.get(timeout=20))
+    lease.unlink()
+
+
 def test_commits_to_one_table_take_turns_and_to_two_tables_do_not(fence):
     held = fence()
     held.acquire()
