@@ -7,6 +7,7 @@ scope carries its connection, which can be cut, and which says when the server s
 
 import asyncio
 import socket
+import struct
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -15,6 +16,9 @@ EXTENSION = "tickhouse.connection"
 
 SEND_BUFFER_BYTES = 256 * 1024
 """Of the socket: left to itself, Linux keeps 4 MB for a client that does not read."""
+
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+"""``linger``: on, for no time at all."""
 
 
 class Connection(HttpToolsProtocol):
@@ -44,5 +48,7 @@ class Connection(HttpToolsProtocol):
         super().shutdown()
 
     def cut(self) -> None:
-        """Close at once; what the client has not read is dropped."""
+        """Reset the connection; what the client has not read is dropped."""
+        raw = self.transport.get_extra_info("socket")
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
         self.transport.abort()

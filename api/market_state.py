@@ -16,11 +16,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NOT_WHOLE_NS = 2**63
 
 
-class Reference(NamedTuple):
-    """The price that a symbol's change is counted from."""
-
-    price: float
-    kind: Literal["previous_close", "session_open"]
+Reference = tuple[float, Literal["previous_close", "session_open"]]
+"""The price that a symbol's change is counted from, in USD, and what it is."""
 
 
 class Changes(NamedTuple):
@@ -163,19 +160,17 @@ class MarketState:
         return minute.bar is not None or minute.start_ns >= self._whole_since_ns
 
     def _summary(self, symbol: str) -> Summary:
-        row, reference = self._newest[symbol], self._references.get(symbol)
+        row = self._newest[symbol]
         last = _last(*row.trade) if row.trade else None
-        change = last.price - reference.price if last and reference else None
-        return Summary(
-            last=last,
-            quote=_quote(*row.quote) if row.quote else None,
-            reference_price=reference and reference.price,
-            reference=reference and reference.kind,
-            change=None if change is None else round(change, 6),
-            change_percent=None
-            if change is None or reference is None or not reference.price
-            else round(100 * change / reference.price, 4),
-        )
+        quote = _quote(*row.quote) if row.quote else None
+        if symbol not in self._references:
+            return Summary(last, quote)
+        price, kind = self._references[symbol]
+        if last is None:
+            return Summary(last, quote, price, kind)
+        change = last.price - price
+        percent = round(100 * change / price, 4) if price else None
+        return Summary(last, quote, price, kind, round(change, 6), percent)
 
 
 def _sets_price(trade: wire.Trade) -> bool:

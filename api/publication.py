@@ -55,11 +55,8 @@ class FreshLake(Protocol):
     def newest_stats(self) -> tuple[int, Sequence[responses.Stats]]:
         """Return a version of ``gold.symbol_stats`` and its newest row per symbol."""
 
-    def previous_closes(self) -> Mapping[str, float]:
-        """Return the close of each symbol's session before this one, in USD."""
-
-    def session_opens(self) -> Mapping[str, float]:
-        """Return the open of each symbol's first bar of this session, in USD."""
+    def references(self) -> Mapping[str, Reference]:
+        """Return the price that each symbol's change is counted from."""
 
 
 class Publication:
@@ -106,7 +103,7 @@ class Publication:
             news.append(("stats", stats))
         if now_s >= self._next_status_s:
             self._next_status_s = (now_s // STATUS_EVERY_S + 1) * STATUS_EVERY_S
-            self._tail.state.refer(self._references())
+            self._tail.state.refer(self._lake.references())
             self._status = self._status_now(now, clients)
             news.append(("status", self._status))
         return news
@@ -163,13 +160,6 @@ class Publication:
         self._stats = {row.symbol: row for row in rows}
         news = payloads.StatsRows(rfc3339(now), False, str(version), changed)
         return news if news else None
-
-    def _references(self) -> dict[str, Reference]:
-        opens, closes = self._lake.session_opens(), self._lake.previous_closes()
-        return {
-            **{name: Reference(price, "session_open") for name, price in opens.items()},
-            **{s: Reference(price, "previous_close") for s, price in closes.items()},
-        }
 
     def _status_now(self, now: datetime, clients: int) -> payloads.Status:
         state = self._tail.state

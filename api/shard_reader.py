@@ -30,7 +30,7 @@ CLOCK_MARGIN_S = 2.0
 READ_BYTES = 1024 * 1024
 """Most that one call is to bring: the other readers need their share of the 2 MB/s."""
 
-_FIRST_GUESS_BYTES = 25_000
+_FIRST_GUESS_BYTES = 4_096
 _MAX_RECORDS = 10_000
 _THROTTLES = frozenset(
     {
@@ -96,7 +96,7 @@ class Course:
         self.head = Lane(started_s)
         self.past = deque[Lane]()
         self.oldest_market_ns: int | None = None
-        self._start_s, self._takes_past = started_s, False
+        self._start_s, self._takes_past = started_s, True
         if minutes_before is None:
             return
         for minutes in range(minutes_before + 1):
@@ -200,7 +200,7 @@ class ShardReader:
 
     def _learn_size(self, sizes: list[int]) -> None:
         mean = sum(sizes) / len(sizes)
-        self._record_bytes = 0.8 * self._record_bytes + 0.2 * max(mean, 1.0)
+        self._record_bytes = (self._record_bytes + max(mean, 1.0)) / 2
 
     @contextmanager
     def _reacting(self) -> Iterator[None]:

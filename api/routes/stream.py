@@ -18,6 +18,7 @@ router = APIRouter(prefix="/api/v1", tags=["stream"])
 @router.get(
     "/stream",
     operation_id="stream",
+    status_code=status.HTTP_200_OK,
     response_class=EventStream,
     responses={
         status.HTTP_200_OK: {

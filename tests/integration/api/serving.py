@@ -14,6 +14,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from api.connection import Connection
+from api.market_state import Reference
 from api.responses import Stats
 from api.routes.stream import router
 from api.stream import Hub
@@ -27,8 +28,7 @@ class Lake:
     """A lake at hand, as the hub needs it."""
 
     stats: tuple[int, Sequence[Stats]] | None = None
-    closes: dict[str, float] = field(default_factory=dict)
-    opens: dict[str, float] = field(default_factory=dict)
+    prices: dict[str, Reference] = field(default_factory=dict)
 
     def version(self, name: str) -> int | None:
         return self.stats[0] if self.stats and name == "gold.symbol_stats" else None
@@ -42,11 +42,8 @@ class Lake:
         assert self.stats
         return self.stats
 
-    def previous_closes(self) -> Mapping[str, float]:
-        return self.closes
-
-    def session_opens(self) -> Mapping[str, float]:
-        return self.opens
+    def references(self) -> Mapping[str, Reference]:
+        return self.prices
 
 
 @asynccontextmanager
@@ -59,6 +56,7 @@ async def serving(hub: Hub) -> AsyncIterator[str]:
     server = uvicorn.Server(config)
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
+        listener.listen(128)
         task = asyncio.create_task(server.serve(sockets=[listener]))
         try:
             yield f"http://127.0.0.1:{listener.getsockname()[1]}"
