@@ -20,6 +20,7 @@ from conf.errors import RetryLater
 
 if TYPE_CHECKING:
     from types_boto3_kinesis import KinesisClient
+    from types_boto3_kinesis.type_defs import GetRecordsOutputTypeDef
 
 MINUTES_BEFORE = 2
 """Whole minutes that are read besides the current one."""
@@ -174,13 +175,8 @@ class ShardReader:
             RetryLater: Kinesis does not answer.
         """
         limit = max(1, min(_MAX_RECORDS, int(READ_BYTES / self._record_bytes)))
-        iterator = lane.iterator or self._iterator(shard, lane)
         with self._reacting():
-            try:
-                page = self._client.get_records(ShardIterator=iterator, Limit=limit)
-            except self._client.exceptions.ExpiredIteratorException:
-                lane.iterator = None
-                raise
+            page = self._get_records(shard, lane, limit)
         lane.iterator = page.get("NextShardIterator")
         records = page["Records"]
         behind_ms = page.get("MillisBehindLatest", 0)
@@ -191,12 +187,21 @@ class ShardReader:
         lane.is_finished = not lane.iterator or lane.ends(newest, behind_ms)
         return Answer([record["Data"] for record in records], behind_ms)
 
-    def _iterator(self, shard: str, lane: Lane) -> str:
-        with self._reacting():
-            answer = self._client.get_shard_iterator(
-                StreamName=self._stream, ShardId=shard, **lane.iterator_arguments()
-            )
-        return answer["ShardIterator"]
+    def _get_records(
+        self, shard: str, lane: Lane, limit: int
+    ) -> GetRecordsOutputTypeDef:
+        if lane.iterator:
+            try:
+                return self._client.get_records(
+                    ShardIterator=lane.iterator, Limit=limit
+                )
+            except self._client.exceptions.ExpiredIteratorException:
+                pass  # five minutes without a read: the place is still known
+        answer = self._client.get_shard_iterator(
+            StreamName=self._stream, ShardId=shard, **lane.iterator_arguments()
+        )
+        lane.iterator = answer["ShardIterator"]
+        return self._client.get_records(ShardIterator=lane.iterator, Limit=limit)
 
     def _learn_size(self, sizes: list[int]) -> None:
         mean = sum(sizes) / len(sizes)

@@ -8,6 +8,7 @@ tail goes on by itself, and ``status`` says how it fares.
 import asyncio
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from api.candles import MINUTE_NS
 from api.market_state import MarketState
@@ -28,6 +29,9 @@ from conf.kinesis import open_client
 from conf.logs import get_logger
 from conf.settings import Settings
 
+if TYPE_CHECKING:
+    from types_boto3_kinesis import KinesisClient
+
 POLL_S = 0.5
 """From one read of a shard to the next."""
 
@@ -44,6 +48,7 @@ class Tail:
     Args:
         settings: Names the stream; what counts as late or too far ahead.
         clock_s: Wall clock, Unix seconds.
+        client: A Kinesis client that does not retry; by default the settings' one.
 
     Attributes:
         state: What the page shows as live.
@@ -51,7 +56,10 @@ class Tail:
     """
 
     def __init__(
-        self, settings: Settings, clock_s: Callable[[], float] = time.time
+        self,
+        settings: Settings,
+        clock_s: Callable[[], float] = time.time,
+        client: "KinesisClient | None" = None,
     ) -> None:
         kinesis = settings.kinesis
         self.state = MarketState(settings.lake.late_after_s)
@@ -59,7 +67,7 @@ class Tail:
         self._clock_s = clock_s
         self._future_max_s = settings.lake.future_max_s
         self._reader = ShardReader(
-            open_client(kinesis),
+            client or open_client(kinesis),
             kinesis.stream_name,
             kinesis.endpoint_url or f"Kinesis in {kinesis.region}",
         )
