@@ -99,6 +99,7 @@ class Course:
         self.oldest_market_ns: int | None = None
         self._start_s, self._takes_past = started_s, True
         if minutes_before is None:
+            self._start_s = 0.0  # nothing came before: nothing is missing
             return
         for minutes in range(minutes_before + 1):
             start_s = started_s // 60 * 60 - 60 * minutes

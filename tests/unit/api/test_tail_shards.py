@@ -33,6 +33,7 @@ def test_head_and_past_take_turns_and_the_newest_past_comes_first():
 def test_a_shard_born_later_has_no_past():
     course = Course(MINUTE_S, minutes_before=None)
     assert [course.next() for _ in range(2)] == [course.head, course.head]
+    assert course.whole_since_s == 0
     assert not course.is_finished
     course.head.is_finished = True
     assert course.is_finished
