@@ -98,10 +98,10 @@ class SnapshotReader:
                 begins anew.
         """
         table, self._table = self._table, None
+        if not DeltaTable.is_deltatable(self._uri):
+            self._snapshot = None
+            return None
         if table is None:
-            if not DeltaTable.is_deltatable(self._uri):
-                self._snapshot = None
-                return None
             table = DeltaTable(self._uri)
         else:
             table.update_incremental()
