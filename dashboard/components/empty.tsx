@@ -9,19 +9,23 @@ import { Button } from "./ui/button";
 
 interface EmptyProps {
   what: "trades" | "bars" | "statistics";
+  /** What the API itself says of an empty answer. */
+  hint?: string | null | undefined;
   /** A failed query, and how to try it again. */
   error?: Error | null;
   retry?: () => void;
 }
 
 /** Stands where data will be, and says why it is not there yet. */
-export function Empty({ what, error = null, retry }: EmptyProps) {
+export function Empty({ what, hint, error = null, retry }: EmptyProps) {
   const market = useMarket();
   const connection = useCell(market.connection);
   const status = useCell(market.status);
   const isFailure = error !== null && connection.phase !== "retrying";
   const Icon = isFailure ? CircleAlert : Hourglass;
-  const reason = isFailure ? asReason(error) : whyEmpty(what, connection, status);
+  const guess = whyEmpty(what, connection, status);
+  const isKnown = connection.phase === "live" && hint != null;
+  const reason = isFailure ? asReason(error) : isKnown ? { ...guess, hint } : guess;
   return (
     <div
       role="status"

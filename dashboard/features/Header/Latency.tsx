@@ -58,7 +58,10 @@ function Figure({ name, hint, text, isLate = false }: FigureProps) {
   return (
     <div className="flex gap-1.5">
       <dt className="text-muted">
-        <span aria-hidden="true">{name}</span>
+        <span aria-hidden="true">
+          <span className="hidden lg:inline">latency </span>
+          {name}
+        </span>
         <span className="sr-only">{hint}</span>
       </dt>
       <dd className={clsx("font-medium", isLate ? "text-warn" : "text-ink")}>

@@ -64,6 +64,7 @@ export function RealtimeStats() {
         {shown.length === 0 && !isLoading ? (
           <Empty
             what="statistics"
+            hint={query.data?.hint}
             error={view === "windows" ? query.error : null}
             retry={() => void query.refetch()}
           />
@@ -94,7 +95,7 @@ function useRows(view: View, symbol: string | null) {
   const query = useStatsWindows(symbol ?? "", isPast);
   const rows = useMemo(() => {
     if (!isPast) return [...newest.values()];
-    return withNewest(query.data ?? [], newest.get(symbol));
+    return withNewest(query.data?.items ?? [], newest.get(symbol));
   }, [isPast, newest, query.data, symbol]);
   return { rows, query };
 }

@@ -27,18 +27,27 @@ const REFERENCE = {
 
 /** The selected symbol's newest trade and quote, large. */
 export function Quote({ symbol }: { symbol: string | null }) {
-  const ticker = useCell(useMarket().ticker(symbol ?? ""));
+  const market = useMarket();
+  const ticker = useCell(market.ticker(symbol ?? ""));
+  const symbols = useCell(market.symbols);
+  const isUnknown = symbol !== null && symbols.length > 0 && !symbols.includes(symbol);
   return (
     <div className="flex h-24 shrink-0 flex-wrap content-center items-center gap-x-6 gap-y-2 border-b border-line px-3 sm:h-14">
-      {ticker ? (
-        <>
-          <LastPrice ticker={ticker} />
-          <Book ticker={ticker} />
-        </>
-      ) : (
+      {isUnknown && (
+        <p className="text-sm text-muted">
+          {symbol} is not followed. Choose one of the list.
+        </p>
+      )}
+      {!ticker && !isUnknown && (
         <>
           <Skeleton className="h-6 w-40" />
           <Skeleton className="h-4 w-56" />
+        </>
+      )}
+      {ticker && (
+        <>
+          <LastPrice ticker={ticker} />
+          <Book ticker={ticker} />
         </>
       )}
     </div>

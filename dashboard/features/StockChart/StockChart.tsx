@@ -86,8 +86,8 @@ function Chart({ symbol, barLength, zone }: ChartProps) {
   const bars = useBars(symbol, barLength, isLong);
   const snapshot = useMemo(
     () => ({
-      bars: isLong ? (bars.data ?? []).map(toCandle) : [],
-      minutes: (minutes.data ?? []).map(toCandle),
+      bars: isLong ? (bars.data?.items ?? []).map(toCandle) : [],
+      minutes: (minutes.data?.items ?? []).map(toCandle),
       fetchedMs: minutes.dataUpdatedAt,
       isLoaded: !minutes.isLoading && !bars.isLoading,
     }),
@@ -126,6 +126,7 @@ function Chart({ symbol, barLength, zone }: ChartProps) {
           ) : (
             <Empty
               what="bars"
+              hint={minutes.data?.hint}
               error={minutes.error ?? minutes.failureReason}
               retry={() => void minutes.refetch()}
             />

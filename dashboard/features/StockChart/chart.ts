@@ -33,7 +33,6 @@ export class CandleChart {
   readonly #candles: ISeriesApi<"Candlestick">;
   readonly #volume: ISeriesApi<"Histogram">;
   #drawn: readonly Candle[] = [];
-  #byTime = new Map<number, Candle>();
   #redraw: ReturnType<typeof setTimeout> | undefined;
   #colours = readColours();
   #isAway = false;
@@ -78,7 +77,7 @@ export class CandleChart {
       this.#candles.update(asPrices(candle));
       this.#volume.update(this.#asVolume(candle));
     }
-    this.#remember(candles);
+    this.#drawn = candles;
   }
 
   /** Draw another series of candles, at once, from its newest end. */
@@ -151,7 +150,8 @@ export class CandleChart {
 
   #listen({ onHover, onAway }: Listener): void {
     this.#chart.subscribeCrosshairMove(({ time }) => {
-      onHover(this.#byTime.get(Number(time) * 1_000) ?? null);
+      const ms = Number(time) * 1_000;
+      onHover(this.#drawn.find((candle) => candle.time === ms) ?? null);
     });
     this.#chart.timeScale().subscribeVisibleLogicalRangeChange(() => {
       const isAway = this.#chart.timeScale().scrollPosition() < -1;
@@ -174,12 +174,7 @@ export class CandleChart {
     this.#cancelRedraw();
     this.#candles.setData(candles.map(asPrices));
     this.#volume.setData(candles.map((candle) => this.#asVolume(candle)));
-    this.#remember(candles);
-  }
-
-  #remember(candles: readonly Candle[]): void {
     this.#drawn = candles;
-    this.#byTime = new Map(candles.map((candle) => [candle.time, candle]));
   }
 
   #asVolume({ time, open, close, volume }: Candle): HistogramData<UTCTimestamp> {

@@ -28,6 +28,11 @@ export const TickerRow = memo(function TickerRow(props: TickerRowProps) {
   const ticker = useCell(useMarket().ticker(symbol));
   const quote = ticker?.quote;
   const spread = spreadOf(quote);
+  function choose(event: MouseEvent) {
+    if (event.metaKey || event.ctrlKey || event.shiftKey) return;
+    event.preventDefault();
+    onSelect(symbol);
+  }
   return (
     <tr
       data-symbol={symbol}
@@ -35,7 +40,7 @@ export const TickerRow = memo(function TickerRow(props: TickerRowProps) {
         "group cursor-pointer",
         isSelected ? "bg-selected" : "hover:bg-raised",
       )}
-      onClick={() => onSelect(symbol)}
+      onClick={choose}
     >
       <Cell align="left" className={clsx(isSelected && "marked")}>
         <SymbolLink symbol={symbol} isSelected={isSelected} />
@@ -85,17 +90,12 @@ interface SymbolLinkProps {
   isSelected: boolean;
 }
 
-/** A link, so that it opens in a new tab too; the row handles the plain click. */
+/** A link, so that it opens in a new tab too; its row handles the plain click. */
 function SymbolLink({ symbol, isSelected }: SymbolLinkProps) {
-  function stay(event: MouseEvent) {
-    if (event.metaKey || event.ctrlKey || event.shiftKey) event.stopPropagation();
-    else event.preventDefault();
-  }
   return (
     <a
       href={`?symbol=${encodeURIComponent(symbol)}`}
       aria-current={isSelected || undefined}
-      onClick={stay}
       className="font-semibold text-ink"
     >
       {symbol}

@@ -32,19 +32,19 @@ export function createQueryClient(): QueryClient {
   });
 }
 
-/** The newest bars of a symbol, oldest first. */
+/** The newest bars of a symbol, oldest first; without any, a hint that says why. */
 export function useBars(symbol: string, barLength: BarLength, enabled = true) {
   return useQuery({
     queryKey: ["bars", symbol, barLength],
     enabled,
     queryFn: async ({ signal }) => {
       const query = { symbol, bar_length: barLength, limit: BARS_MAX };
-      return body(await api.GET("/api/v1/bars", { params: { query }, signal })).items;
+      return body(await api.GET("/api/v1/bars", { params: { query }, signal }));
     },
   });
 }
 
-/** The newest statistics windows of a symbol, newest first. */
+/** The newest statistics windows of a symbol, newest first; else a hint. */
 export function useStatsWindows(symbol: string, enabled: boolean) {
   return useQuery({
     queryKey: ["stats", symbol],
@@ -52,7 +52,7 @@ export function useStatsWindows(symbol: string, enabled: boolean) {
     placeholderData: keepPreviousData,
     queryFn: async ({ signal }) => {
       const query = { symbol, limit: WINDOWS_MAX };
-      return body(await api.GET("/api/v1/stats", { params: { query }, signal })).items;
+      return body(await api.GET("/api/v1/stats", { params: { query }, signal }));
     },
   });
 }
