@@ -1,12 +1,13 @@
 // A real browser walks the dashboard of a running pipeline.
 //
-//   npm run e2e -- --url http://127.0.0.1:8000 [--out folder] [--memory-minutes 10]
+//   npm run e2e -- [--url http://127.0.0.1:8000] [--shots folder] [--out file.json]
+//                  [--memory-minutes 10] [--warm-up-minutes 10]
 //                  [--restart 'command that kills and starts the API']
 //
-// The last line of its output is one JSON object; it fails when a bound is broken.
+// Without --url it takes the API that runs in this checkout. The last line of its output is one JSON object; it fails when a bound is broken.
 import { execSync, spawn } from "node:child_process";
-import { mkdirSync } from "node:fs";
-import { join } from "node:path";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { launch, open } from "./browser.mjs";
 import { axeViolations, hasHorizontalScroll, memory } from "./measures.mjs";
@@ -22,6 +23,7 @@ const THEMES = ["dark", "light"];
 const { values: options } = parseArgs({
   options: {
     url: { type: "string" },
+    shots: { type: "string" },
     out: { type: "string" },
     chromium: { type: "string" },
     restart: { type: "string" },
@@ -67,14 +69,14 @@ async function gather({ page, errors }) {
 }
 
 async function screenshot(page, name, fullPage = false) {
-  if (!options.out) return;
-  const path = join(options.out, `dashboard-${name}.png`);
+  if (!options.shots) return;
+  const path = join(fromCaller(options.shots), `dashboard-${name}.png`);
   await page.screenshot({ path, fullPage });
   result.screenshots.push(path);
 }
 
 async function look(browser, size, name, theme) {
-  const visit = await open(browser, options.url, { ...size, theme });
+  const visit = await open(browser, url, { ...size, theme });
   await step(`${name} ${theme}: prices and candles`, async () => {
     await STEPS["prices appear"](visit.page);
     await STEPS["candles appear"](visit.page);
@@ -104,19 +106,19 @@ async function switchTheme(page) {
 
 /** Run the command; the page is watched meanwhile. */
 function run(command) {
-  return new Promise((resolve, reject) => {
+  return new Promise((done, reject) => {
     const child = spawn(command, {
       shell: true,
       stdio: ["ignore", "inherit", "inherit"],
     });
     child.on("exit", (code) =>
-      code === 0 ? resolve() : reject(new Error(`${command} ended with ${code}`)),
+      code === 0 ? done() : reject(new Error(`${command} ended with ${code}`)),
     );
   });
 }
 
 async function walk(browser) {
-  const visit = await open(browser, options.url, { ...DESKTOP, theme: "dark" });
+  const visit = await open(browser, url, { ...DESKTOP, theme: "dark" });
   for (const [name, action] of Object.entries(STEPS)) {
     await step(name, () => action(visit.page));
   }
@@ -143,8 +145,25 @@ function findChromium() {
   }).trim();
 }
 
-if (!options.url) throw new Error("--url http://127.0.0.1:PORT is missing");
-if (options.out) mkdirSync(options.out, { recursive: true });
+/** npm changes into the dashboard; a path is meant from where it was called. */
+function fromCaller(path) {
+  return resolve(process.env.INIT_CWD ?? ".", path);
+}
+
+function findApi() {
+  const house = join(import.meta.dirname, "..", "..");
+  const file = join(process.env.TICKHOUSE_VAR ?? join(house, "var"), "run", "api.json");
+  try {
+    return JSON.parse(readFileSync(file, "utf8")).url;
+  } catch {
+    throw new Error(
+      `no API runs here (${file}): start it with make run, or give --url`,
+    );
+  }
+}
+
+const url = options.url ?? findApi();
+if (options.shots) mkdirSync(fromCaller(options.shots), { recursive: true });
 const browser = await launch(findChromium());
 try {
   await walk(browser);
@@ -159,5 +178,7 @@ try {
 if (result.cls > CLS_MAX) fail(`layout shift ${result.cls} > ${CLS_MAX}`);
 if (result.console_errors.length) fail("errors in the console");
 if (result.csp_violations.length) fail("Content-Security-Policy violated");
-console.log(JSON.stringify(result));
+const report = JSON.stringify(result);
+if (options.out) writeFileSync(fromCaller(options.out), `${report}\n`);
+console.log(report);
 process.exitCode = result.passed ? 0 : 1;

@@ -27,7 +27,7 @@ export function Latency() {
   return (
     <dl
       title={`Latency of a tick ${way}, last 60 s`}
-      className="flex items-center gap-x-3 text-xs whitespace-nowrap tabular-nums"
+      className="flex items-center gap-x-3 text-xs whitespace-nowrap tabular-nums before:hidden before:text-muted before:content-['Latency'] lg:before:inline"
     >
       <Figure name="p50" hint={`Median latency ${way}`} text={formatLatency(p50_s)} />
       <Figure
@@ -58,10 +58,7 @@ function Figure({ name, hint, text, isLate = false }: FigureProps) {
   return (
     <div className="flex gap-1.5">
       <dt className="text-muted">
-        <span aria-hidden="true">
-          <span className="hidden lg:inline">latency </span>
-          {name}
-        </span>
+        <span aria-hidden="true">{name}</span>
         <span className="sr-only">{hint}</span>
       </dt>
       <dd className={clsx("font-medium", isLate ? "text-warn" : "text-ink")}>

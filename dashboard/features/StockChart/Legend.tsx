@@ -19,7 +19,7 @@ export function Legend({ candle }: { candle: Cell<Candle | null> }) {
     ["V", "Volume", formatCompact(shown.volume)],
   ] as const;
   return (
-    <dl className="pointer-events-none absolute top-1.5 right-18 left-3 z-10 flex flex-wrap gap-x-2.5 text-xs tabular-nums">
+    <dl className="pointer-events-none absolute top-1.5 right-17 left-3 z-10 flex flex-wrap gap-x-2 text-[11px] sm:gap-x-2.5 sm:text-xs tabular-nums">
       {values.map(([letter, name, value]) => (
         <div key={letter} className="flex gap-1">
           <dt className="text-muted">

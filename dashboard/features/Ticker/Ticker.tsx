@@ -55,7 +55,12 @@ function Head() {
           Symbol
         </HeadCell>
         <HeadCell className="w-22">Last</HeadCell>
-        <HeadCell className="w-17">Change</HeadCell>
+        <HeadCell
+          className="w-17"
+          title="Since the previous close or the session's opening"
+        >
+          Change
+        </HeadCell>
         <HeadCell className="hidden w-18 @md:table-cell">Bid</HeadCell>
         <HeadCell className="hidden w-18 @md:table-cell">Ask</HeadCell>
         <HeadCell className="hidden w-16 @lg:table-cell">Spread $</HeadCell>

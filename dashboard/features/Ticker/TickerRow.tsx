@@ -54,10 +54,10 @@ export const TickerRow = memo(function TickerRow(props: TickerRowProps) {
       <Cell className={toneOf(directionOf(ticker?.change))}>
         {formatPercent(ticker?.change_percent)}
       </Cell>
-      <Cell className="hidden @md:table-cell">
+      <Cell className="hidden group-has-data-stale:text-muted @md:table-cell">
         {formatPrice(quote?.bid_price || null)}
       </Cell>
-      <Cell className="hidden @md:table-cell">
+      <Cell className="hidden group-has-data-stale:text-muted @md:table-cell">
         {formatPrice(quote?.ask_price || null)}
       </Cell>
       <Cell className="hidden text-muted @lg:table-cell">

@@ -11,7 +11,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Health */
+        /**
+         * Health
+         * @description The process answers.
+         */
         get: operations["health"];
         put?: never;
         post?: never;
@@ -28,8 +31,31 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Ready */
+        /**
+         * Ready
+         * @description What the API reads, how old it is, and what to do about it.
+         */
         get: operations["ready"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Metrics
+         * @description Requests, tables and the process itself, for Prometheus.
+         */
+        get: operations["metrics"];
         put?: never;
         post?: never;
         delete?: never;
@@ -45,7 +71,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List Symbols */
+        /**
+         * List Symbols
+         * @description Newest trade and quote of each symbol and its change, in alphabetical order.
+         */
         get: operations["list_symbols"];
         put?: never;
         post?: never;
@@ -62,7 +91,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List Trades */
+        /**
+         * List Trades
+         * @description Trades, newest first.
+         */
         get: operations["list_trades"];
         put?: never;
         post?: never;
@@ -79,7 +111,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List Quotes */
+        /**
+         * List Quotes
+         * @description Quotes, newest first.
+         */
         get: operations["list_quotes"];
         put?: never;
         post?: never;
@@ -96,7 +131,12 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List Bars */
+        /**
+         * List Bars
+         * @description The newest bars of a symbol in ascending order; the next page holds older ones.
+         *
+         *     A bar longer than a minute is folded from the minutes that there are.
+         */
         get: operations["list_bars"];
         put?: never;
         post?: never;
@@ -113,7 +153,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List Stats */
+        /**
+         * List Stats
+         * @description The newest window of every symbol; of one symbol all windows, newest first.
+         */
         get: operations["list_stats"];
         put?: never;
         post?: never;
@@ -130,7 +173,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List Tables */
+        /**
+         * List Tables
+         * @description Every table: what one row is, its columns, its newest version and its size.
+         */
         get: operations["list_tables"];
         put?: never;
         post?: never;
@@ -1272,10 +1318,30 @@ export interface operations {
             };
         };
     };
+    metrics: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+        };
+    };
     list_symbols: {
         parameters: {
             query?: {
-                /** @description Most items of one page */
+                /** @description Most items of a page */
                 limit?: number;
                 /** @description `next_cursor` of the page before */
                 cursor?: string | null;
@@ -1294,6 +1360,13 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Symbols"];
                 };
+            };
+            /** @description `If-None-Match` names what there is */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Unprocessable Entity */
             422: {
@@ -1318,7 +1391,7 @@ export interface operations {
     list_trades: {
         parameters: {
             query?: {
-                /** @description Most items of one page */
+                /** @description Most items of a page */
                 limit?: number;
                 /** @description `next_cursor` of the page before */
                 cursor?: string | null;
@@ -1344,6 +1417,13 @@ export interface operations {
                     "application/json": components["schemas"]["Trades"];
                 };
             };
+            /** @description `If-None-Match` names what there is */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             /** @description Unprocessable Entity */
             422: {
                 headers: {
@@ -1367,7 +1447,7 @@ export interface operations {
     list_quotes: {
         parameters: {
             query?: {
-                /** @description Most items of one page */
+                /** @description Most items of a page */
                 limit?: number;
                 /** @description `next_cursor` of the page before */
                 cursor?: string | null;
@@ -1393,6 +1473,13 @@ export interface operations {
                     "application/json": components["schemas"]["Quotes"];
                 };
             };
+            /** @description `If-None-Match` names what there is */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             /** @description Unprocessable Entity */
             422: {
                 headers: {
@@ -1416,7 +1503,7 @@ export interface operations {
     list_bars: {
         parameters: {
             query: {
-                /** @description Most items of one page */
+                /** @description Most items of a page */
                 limit?: number;
                 /** @description `next_cursor` of the page before */
                 cursor?: string | null;
@@ -1424,8 +1511,9 @@ export interface operations {
                 start?: string | null;
                 /** @description Exclusive; RFC 3339 with Z or an offset */
                 end?: string | null;
-                /** @description Ticker in capitals */
+                /** @description Ticker, in capitals */
                 symbol: string;
+                /** @description Longer ones are folded from minutes */
                 bar_length?: "1m" | "5m" | "15m" | "1h";
             };
             header?: never;
@@ -1442,6 +1530,13 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Bars"];
                 };
+            };
+            /** @description `If-None-Match` names what there is */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Unprocessable Entity */
             422: {
@@ -1466,12 +1561,13 @@ export interface operations {
     list_stats: {
         parameters: {
             query?: {
-                /** @description Most items of one page */
+                /** @description Most items of a page */
                 limit?: number;
                 /** @description `next_cursor` of the page before */
                 cursor?: string | null;
                 /** @description Left out: the newest window of every symbol */
                 symbol?: string | null;
+                /** @description Length of the window */
                 window?: "1m";
             };
             header?: never;
@@ -1488,6 +1584,13 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["StatsPage"];
                 };
+            };
+            /** @description `If-None-Match` names what there is */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Unprocessable Entity */
             422: {
@@ -1527,26 +1630,25 @@ export interface operations {
                     "application/json": components["schemas"]["Tables"];
                 };
             };
-            /** @description Service Unavailable */
-            503: {
+            /** @description `If-None-Match` names what there is */
+            304: {
                 headers: {
                     [name: string]: unknown;
                 };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
+                content?: never;
             };
         };
     };
     stream: {
         parameters: {
             query?: {
-                /** @description AAPL,MSFT; left out: all */
+                /** @description Comma-separated; left out: all */
                 symbols?: string | null;
-                /** @description ticker,candle,stats,status; left out: all */
+                /** @description Comma-separated, of ticker, candle, stats, status; left out: all */
                 topics?: string | null;
             };
             header?: {
+                /** @description Resume after this event */
                 "last-event-id"?: string | null;
             };
             path?: never;
@@ -1554,7 +1656,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Server-sent events; `data` of each is one of these, by topic */
+            /** @description Server-sent events; `event` names the topic, `data` is one of these objects on one line, `id` resumes by `Last-Event-ID`. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1573,8 +1675,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Service Unavailable */
-            503: {
+            /** @description Too Many Requests */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
