@@ -27,10 +27,13 @@ export function StatsHead({ order, onSort }: StatsHeadProps) {
               type="button"
               title={title}
               onClick={() => onSort(key)}
-              className="rounded font-medium hover:text-ink"
+              className="relative rounded font-medium hover:text-ink"
             >
               {label}
-              <span aria-hidden="true" className="inline-block w-3 text-[0.65em]">
+              <span
+                aria-hidden="true"
+                className="absolute left-full text-[0.65em] leading-6"
+              >
                 {order.key === key && (order.isDescending ? "▼" : "▲")}
               </span>
             </button>

@@ -40,13 +40,15 @@ export class CandleChart {
   constructor(element: HTMLElement, listener: Listener) {
     this.#chart = createChart(element, {
       autoSize: true,
+      // A finger that goes up or down scrolls the page.
+      handleScroll: { vertTouchDrag: false },
       layout: { attributionLogo: true, panes: { enableResize: false } },
       timeScale: {
         timeVisible: true,
         barSpacing: BAR_SPACING_PX,
         rightOffset: RIGHT_OFFSET_BARS,
       },
-      rightPriceScale: { borderVisible: false, minimumWidth: 64 },
+      rightPriceScale: { borderVisible: false, minimumWidth: 64, entireTextOnly: true },
     });
     this.#candles = this.#chart.addSeries(CandlestickSeries, {
       priceFormat: { type: "custom", formatter: formatPrice, minMove: 0.01 },

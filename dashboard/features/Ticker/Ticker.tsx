@@ -61,9 +61,9 @@ function Head() {
         >
           Change
         </HeadCell>
-        <HeadCell className="hidden w-18 @md:table-cell">Bid</HeadCell>
-        <HeadCell className="hidden w-18 @md:table-cell">Ask</HeadCell>
-        <HeadCell className="hidden w-16 @lg:table-cell">Spread $</HeadCell>
+        <HeadCell className="hidden w-18 @[31rem]:table-cell">Bid</HeadCell>
+        <HeadCell className="hidden w-18 @[31rem]:table-cell">Ask</HeadCell>
+        <HeadCell className="hidden w-16 @[34.5rem]:table-cell">Spread $</HeadCell>
         <HeadCell className="w-11">
           <abbr
             title="Spread in basis points of the mid price"

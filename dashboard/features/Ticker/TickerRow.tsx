@@ -54,13 +54,13 @@ export const TickerRow = memo(function TickerRow(props: TickerRowProps) {
       <Cell className={toneOf(directionOf(ticker?.change))}>
         {formatPercent(ticker?.change_percent)}
       </Cell>
-      <Cell className="hidden group-has-data-stale:text-muted @md:table-cell">
+      <Cell className="hidden group-has-data-stale:text-muted @[31rem]:table-cell">
         {formatPrice(quote?.bid_price || null)}
       </Cell>
-      <Cell className="hidden group-has-data-stale:text-muted @md:table-cell">
+      <Cell className="hidden group-has-data-stale:text-muted @[31rem]:table-cell">
         {formatPrice(quote?.ask_price || null)}
       </Cell>
-      <Cell className="hidden text-muted @lg:table-cell">
+      <Cell className="hidden text-muted @[34.5rem]:table-cell">
         {formatSpread(spread?.usd)}
       </Cell>
       <Cell className="text-muted">{formatBps(spread?.bps)}</Cell>
