@@ -32,7 +32,7 @@ export function StatsHead({ order, onSort }: StatsHeadProps) {
               {label}
               <span
                 aria-hidden="true"
-                className="absolute left-full text-[0.65em] leading-6"
+                className="absolute top-1/2 left-full -translate-y-1/2 text-[0.65em]"
               >
                 {order.key === key && (order.isDescending ? "▼" : "▲")}
               </span>

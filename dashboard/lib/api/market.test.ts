@@ -57,6 +57,14 @@ describe("tickers", () => {
     market.apply(ticker(event, NOON, { marketMs: recorded }));
     expect(market.ticker("AAPL").get()?.bornMs).toBe(NOON - 2_000);
   });
+
+  it("counts the tail's own delay as age when live", () => {
+    const market = new Market(() => NOON);
+    const event = { AAPL: summary(100, NOON - 31_000) };
+    market.apply(status(NOON));
+    market.apply(ticker(event, NOON, { marketMs: NOON - 30_000 }));
+    expect(market.ticker("AAPL").get()?.bornMs).toBe(NOON - 31_000);
+  });
 });
 
 describe("the server's clock", () => {

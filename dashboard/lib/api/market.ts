@@ -47,6 +47,9 @@ export interface Connection {
 /** Minutes kept per symbol: two of the longest bars. */
 const LIVE_CANDLES_MAX = 120;
 
+/** No tail is as far behind: it is a recording. */
+const NEVER_LATENCY_MS = 3_600_000;
+
 const NO_CANDLES: readonly LiveCandle[] = [];
 
 /** Everything the stream says, as cells that components listen to. */
@@ -109,9 +112,7 @@ export class Market {
   }
 
   #applyTicker({ sent_time, market_time, snapshot, symbols }: TickerEvent): void {
-    // In a replay events are as old as the recording. Their age is how far they lie
-    // behind the market clock of the frame, plus the wall time since the frame.
-    const shiftMs = market_time ? toMs(sent_time) - toMs(market_time) : 0;
+    const shiftMs = market_time ? this.#replayShift(sent_time, market_time) : 0;
     for (const [symbol, summary] of Object.entries(symbols)) {
       const cell = this.#tickers.at(symbol);
       cell.set(nextTicker(symbol, summary, cell.get(), shiftMs));
@@ -119,6 +120,19 @@ export class Market {
     const known = snapshot ? [] : this.symbols.get();
     const fresh = Object.keys(symbols).filter((symbol) => !known.includes(symbol));
     if (fresh.length || snapshot) this.symbols.set([...known, ...fresh].sort());
+  }
+
+  /**
+   * How far a replay's clock lies behind the wall, ms. An event of a recording is as old
+   * as it lies behind the market clock of its frame, plus the wall time since the frame.
+   * Live, the clock's distance is the latency of the tail, and that belongs to the age.
+   */
+  #replayShift(sentTime: string, marketTime: string): number {
+    const shiftMs = toMs(sentTime) - toMs(marketTime);
+    const state = this.status.get()?.market.state;
+    // The first prices come before the first status.
+    const isReplay = state ? state === "replay" : shiftMs > NEVER_LATENCY_MS;
+    return isReplay ? shiftMs : 0;
   }
 
   #applyCandles({ candles }: CandleEvent): void {
