@@ -9,5 +9,6 @@ export default defineConfig({
     include: ["{features,lib,components,scripts}/**/*.test.{ts,tsx}"],
     setupFiles: ["./vitest.setup.ts"],
     restoreMocks: true,
+    testTimeout: 20_000,
   },
 });

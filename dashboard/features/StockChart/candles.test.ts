@@ -1,3 +1,4 @@
+// @vitest-environment node
 import { describe, expect, it } from "vitest";
 import type { Candle, LiveCandle } from "@/lib/api/market";
 import { difference, fold, joined, LENGTH_MS, withLive } from "./candles";
