@@ -38,7 +38,7 @@ _NOT_BUILT = """\
 padding: 0 1rem; color-scheme: light dark }</style>
 <h1>Tickhouse</h1>
 <p>The API answers, but its dashboard is not built. It needs Node 20 or later:</p>
-<pre><code>cd dashboard &amp;&amp; npm ci &amp;&amp; npm run build</code></pre>
+<pre><code>make dashboard</code></pre>
 <p>Then start <code>make run</code> again. Meanwhile: <a href="/ready">ready</a>,
 <a href="/api/v1/symbols">symbols</a>, <a href="/api/v1/tables">tables</a>,
 <a href="/openapi.json">OpenAPI</a>.</p>

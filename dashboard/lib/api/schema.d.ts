@@ -166,6 +166,29 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/stream": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Stream
+         * @description Open the live stream: prices, candles, statistics and the pipeline's state.
+         *
+         *     It begins with a snapshot, or after ``Last-Event-ID`` with what was missed; if that
+         *     is gone, with ``event: reset`` and a snapshot.
+         */
+        get: operations["stream"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/tables": {
         parameters: {
             query?: never;
@@ -178,23 +201,6 @@ export interface paths {
          * @description Every table: what one row is, its columns, its newest version and its size.
          */
         get: operations["list_tables"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/stream": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Stream */
-        get: operations["stream"];
         put?: never;
         post?: never;
         delete?: never;
@@ -332,7 +338,11 @@ export interface components {
          * @description One minute, half-open; prices in USD by the sale-condition rules.
          */
         Candle: {
-            /** Symbol */
+            /**
+             * Symbol
+             * @description Ticker, as Alpaca writes it
+             * @example AAPL
+             */
             symbol: string;
             /**
              * Window Start
@@ -346,17 +356,34 @@ export interface components {
              * @example 2026-11-23T14:30:00.123456Z
              */
             window_end: string;
-            /** Open */
+            /**
+             * Open
+             * @description USD per share
+             * @example 211.42
+             */
             open: number;
-            /** High */
+            /**
+             * High
+             * @description USD per share
+             * @example 211.42
+             */
             high: number;
-            /** Low */
+            /**
+             * Low
+             * @description USD per share
+             * @example 211.42
+             */
             low: number;
-            /** Close */
+            /**
+             * Close
+             * @description USD per share
+             * @example 211.42
+             */
             close: number;
             /**
              * Volume
              * @description Shares
+             * @example 100
              */
             volume: number;
             /** Trade Count */
@@ -768,7 +795,7 @@ export interface components {
         };
         /**
          * ResetEvent
-         * @description ``event: reset``: what was missed is gone; fetch bars anew, a snapshot follows.
+         * @description ``event: reset``: what was missed is gone: get bars anew. A snapshot follows.
          */
         ResetEvent: {
             /**
@@ -877,10 +904,7 @@ export interface components {
             sent_time: string;
             /** Snapshot */
             snapshot: boolean;
-            /**
-             * Table Version
-             * @description Delta version, as text
-             */
+            /** Table Version */
             table_version: string | null;
             /** Rows */
             rows: components["schemas"]["Stats"][];
@@ -1612,6 +1636,52 @@ export interface operations {
             };
         };
     };
+    stream: {
+        parameters: {
+            query?: {
+                /** @description Comma-separated; left out: all */
+                symbols?: string | null;
+                /** @description Comma-separated, of ticker, candle, stats, status; left out: all */
+                topics?: string | null;
+            };
+            header?: {
+                /** @description Resume after this event */
+                "last-event-id"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Server-sent events; `event` names the topic, `data` is one of these objects on one line, `id` resumes by `Last-Event-ID`. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": components["schemas"]["StreamEvent"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_tables: {
         parameters: {
             query?: never;
@@ -1636,53 +1706,6 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
-            };
-        };
-    };
-    stream: {
-        parameters: {
-            query?: {
-                /** @description Comma-separated; left out: all */
-                symbols?: string | null;
-                /** @description Comma-separated, of ticker, candle, stats, status; left out: all */
-                topics?: string | null;
-            };
-            header?: {
-                /** @description Resume after this event */
-                "last-event-id"?: string | null;
-            };
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Server-sent events; `event` names the topic, `data` is one of these objects on one line, `id` resumes by `Last-Event-ID`. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": unknown;
-                    "text/event-stream": components["schemas"]["StreamEvent"];
-                };
-            };
-            /** @description Unprocessable Entity */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Too Many Requests */
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
             };
         };
     };
