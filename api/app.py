@@ -1,6 +1,7 @@
 """The application: routes, errors, headers, and what is behind them."""
 
 import asyncio
+import signal
 import tomllib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -23,9 +24,11 @@ from api.routes import health, market, stream, tables
 from api.security import ContentPolicies, LimitedBodies, SecuredAnswers
 from api.stream import Hub
 from api.tail import Tail
+from conf.logs import get_logger
 from conf.settings import ROOT, Settings
 
 _TITLE, _SUMMARY = "Tickhouse", "Live US-equity ticks: prices, bars and statistics"
+_log = get_logger(__name__)
 _COMPONENTS = [Problem]
 """Models of the OpenAPI schema that no route names as its own."""
 
@@ -90,6 +93,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     lake: Lake = app.state.lake
     await lake.refresh()
     tasks = [asyncio.create_task(run()) for run in app.state.running]
+    for task in tasks:
+        task.add_done_callback(_end_with)
     try:
         yield
     finally:
@@ -97,6 +102,13 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         lake.close()
+
+
+def _end_with(task: asyncio.Task[None]) -> None:
+    """End the process when a part of it has failed: whoever started it starts anew."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        _log.critical("the API stops", exc_info=error)
+        signal.raise_signal(signal.SIGTERM)
 
 
 def _serve_pages(app: FastAPI, settings: Settings) -> None:

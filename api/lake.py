@@ -8,11 +8,12 @@ beside the alternatives in ``docs/adr/0009-the-api-reads-files.md``.
 """
 
 import asyncio
+import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import duckdb
 from deltalake.exceptions import DeltaError
@@ -203,16 +204,18 @@ def _answer(
     cursor: duckdb.DuckDBPyConnection, question: Question, snapshot: Snapshot
 ) -> list[Row]:
     """Open files, newest first, until no other can hold a row of the answer."""
+    deadline = time.monotonic() + _ANSWER_WITHIN_S
     files = snapshot.between(question.start, question.end)
     count = _first(files)
     with cursor:
-        while True:
+        while time.monotonic() < deadline:
             rows = _rows(
                 cursor, question.contract, files[:count], question.sql, question.values
             )
             if count >= len(files) or _is_settled(rows, question, files[count]):
                 return rows
             count *= _MORE
+    raise TimeoutError
 
 
 def _is_settled(rows: Sequence[Row], question: Question, unread: DataFile) -> bool:
@@ -242,8 +245,8 @@ def _rows(
         return []
     source = rows_of(contract, [file.uri for file in files])
     found = cursor.sql(sql.replace("{rows}", f"({source})"), params=list(values))
-    rows: list[dict[str, Any]] = found.to_arrow_table().to_pylist()
-    return list(rows)
+    rows: list[Row] = found.to_arrow_table().to_pylist()
+    return rows
 
 
 def _references(rows: Iterable[Row]) -> Iterable[tuple[str, Reference]]:

@@ -82,6 +82,22 @@ def read(flags: Mapping[str, object], root: Path) -> ChainMap[str, Given]:
 
 
 def _implied(given: Mapping[str, Given]) -> Layer:
+    """Choose what follows from other choices."""
+    return {**_implied_symbols(given), **_implied_places(given)}
+
+
+def _implied_places(given: Mapping[str, Given]) -> Layer:
+    """Keep the tables and their checkpoints beside the stream that they come from."""
+    if "var" not in given:
+        return {}
+    var = given["var"].value
+    return {
+        f"lake.{name}": Given(f"{var}/{folder}", "var: everything a local run writes")
+        for name, folder in (("root", "lake"), ("checkpoints", "checkpoints"))
+    }
+
+
+def _implied_symbols(given: Mapping[str, Given]) -> Layer:
     """Choose the symbols where the feed leaves no choice but does not have ours."""
     feed = given.get("alpaca.feed", Given("iex", "default"))
     if "simulator.replay" in given:

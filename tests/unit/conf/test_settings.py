@@ -294,3 +294,11 @@ def test_the_folder_of_the_recordings_is_no_setting(monkeypatch):
     monkeypatch.setenv("TICKHOUSE_DATA", "recordings")
 
     assert load().profile == "local"
+
+
+def test_the_lake_moves_with_the_var_folder(monkeypatch):
+    monkeypatch.setenv("TICKHOUSE_VAR", "elsewhere")
+    monkeypatch.setenv("TICKHOUSE_LAKE__CHECKPOINTS", "mine")
+    chosen = load()
+    assert chosen.lake.root == "elsewhere/lake"
+    assert chosen.lake.checkpoints == "mine"
