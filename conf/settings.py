@@ -125,6 +125,12 @@ class SimulatorSettings(_Section):
         None, description="Replay speed; left out, as fast as rate_per_s allows"
     )
     history: bool = Field(True, description="Publish a previous session of bars first")
+    rest_minutes: Positive = Field(
+        30, description="How long REST knows what was sent on the stream"
+    )
+    rest_calls_per_min: Positive = Field(
+        10_000, description="REST calls of one key; more are answered 429"
+    )
     truth_dir: Rooted | None = Field(None, description="Where to keep what was sent")
     stop_after_s: PositiveFloat | None = Field(
         None, description="End the market after so long; the server stays up"

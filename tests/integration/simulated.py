@@ -98,6 +98,6 @@ async def frames_of(client: ClientConnection) -> list[str]:
 
 
 def truth(folder: Path) -> list[tuple[int, str, str]]:
-    lines = "".join(path.read_text() for path in sorted(folder.glob("*.tsv")))
+    lines = "".join(path.read_text() for path in sorted(folder.glob("messages-*.tsv")))
     rows = [line.split("\t") for line in lines.splitlines()]
     return [(int(due_ns), flag, text) for due_ns, flag, text in rows]
