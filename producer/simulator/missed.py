@@ -100,6 +100,8 @@ def _missed(missing: dict[Route, Interval], route: Route, due_ns: int) -> bool:
     if interval is None:
         return False
     interval.messages += 1
+    # what was due just before the end had not been sent yet
+    interval.from_ns = min(interval.from_ns, due_ns)
     interval.first_due_ns = interval.first_due_ns or due_ns
     interval.last_due_ns = due_ns
     return True

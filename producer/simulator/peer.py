@@ -43,6 +43,7 @@ class Peer:
         self._held: deque[tuple[float, int, bytes]] = deque()
         self._written = 0
         self._unsent: deque[tuple[int, int]] = deque()
+        self._lost_since_ns: int | None = None
         self._closing: asyncio.Task[None] | None = None
 
     @property
@@ -76,12 +77,8 @@ class Peer:
             self._write(payload, due_ns)
 
     def lost_since_ns(self, now_ns: int) -> int:
-        """Return from when on messages are lost if the connection ends now."""
-        self._forget_sent()
-        first = [due_ns for _, due_ns in self._unsent] or [
-            due_ns for _, due_ns, _ in self._held
-        ]
-        return min(first, default=now_ns)
+        """Return from when on messages are lost, if the connection ends now at last."""
+        return now_ns if self._lost_since_ns is None else self._lost_since_ns
 
     def say(self, message: bytes) -> None:
         """Send one frame at once, before everything that is held back."""
@@ -89,7 +86,7 @@ class Peer:
 
     def cut(self, cause: str, *, code: int | None = None) -> None:
         """End the connection: with a close frame of that code, or with none at all."""
-        self.end_cause = cause
+        self._end(cause)
         if code is None:
             self.connection.transport.abort()
         else:
@@ -98,7 +95,7 @@ class Peer:
 
     def hang_up(self, cause: str) -> None:
         """End the connection without a close frame, after what was written."""
-        self.end_cause = cause
+        self._end(cause)
         self.connection.transport.close()
 
     def tear(self) -> None:
@@ -116,6 +113,13 @@ class Peer:
         """Send an error and end the connection, as Alpaca does."""
         self.say(msgspec.json.encode([error(code)]))
         self.hang_up(f"error {int(code)}")
+
+    def _end(self, cause: str) -> None:
+        self.end_cause = cause
+        self._forget_sent()
+        waiting = [due_ns for _, due_ns in self._unsent]
+        waiting += [due_ns for _, due_ns, _ in self._held]
+        self._lost_since_ns = min(waiting, default=None)
 
     def _write(self, payload: bytes, due_ns: int) -> None:
         broadcast([self.connection], payload, text=self._text)
