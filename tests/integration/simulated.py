@@ -93,6 +93,18 @@ async def receive_all(client: ClientConnection, port: int) -> list[str]:
     return await reading
 
 
+async def read_for(client: ClientConnection, seconds: float) -> list[dict[str, Any]]:
+    """Return the messages of some time."""
+    read: list[dict[str, Any]] = []
+    try:
+        async with asyncio.timeout(seconds):
+            async for frame in client:
+                read += json.loads(frame)
+    except TimeoutError:
+        pass
+    return read
+
+
 async def frames_of(client: ClientConnection) -> list[str]:
     """Return all frames until the connection ends."""
     return [str(frame) async for frame in client]

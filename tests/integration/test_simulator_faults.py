@@ -27,6 +27,7 @@ from tests.integration.simulated import (
     log_in,
     missed,
     order_fault,
+    read_for,
     simulated,
     subscribe,
     truth,
@@ -41,18 +42,6 @@ async def subscribed(port: int) -> AsyncIterator[ClientConnection]:
         assert (await log_in(client))["T"] == "success"
         await subscribe(client, **ALL)
         yield client
-
-
-async def read_for(client: ClientConnection, seconds: float) -> list[dict[str, Any]]:
-    """Return the messages of some time."""
-    read: list[dict[str, Any]] = []
-    try:
-        async with asyncio.timeout(seconds):
-            async for frame in client:
-                read += json.loads(frame)
-    except TimeoutError:
-        pass
-    return read
 
 
 async def read_to_end(client: ClientConnection) -> tuple[list[dict[str, Any]], int]:
