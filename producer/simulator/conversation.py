@@ -97,7 +97,8 @@ class Conversation:
             return
         self._leave_out(who)
         self._client.control(subscription.state())
-        self._feed.missed.end(who, subscription)
+        if self._client.muted is None:
+            self._feed.missed.end(who, subscription)
         if subscription:
             self._feed.start()
 

@@ -51,6 +51,8 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     def __post_init__(self) -> None:
         if min(self.after_s, self.for_s, self.delay_s) < 0:
             raise ValueError("after_s, for_s and delay_s cannot be negative")
+        if self.count is not None and self.count < 1:
+            raise ValueError("count must be at least 1")
         if self.kind == "error" and self.code not in list(ErrorCode):
             raise ValueError(f"code must be one of {[int(code) for code in ErrorCode]}")
         if not set(self.channels or ()) <= set(CHANNELS.values()):
@@ -76,12 +78,11 @@ class Disturbance(msgspec.Struct):
     state: State = "waiting"
     hits: int = 0
 
-    def strike(self) -> bool:
-        """Count one answer that it spoils; False when it has had its number."""
-        if self.fault.count is not None and self.hits >= self.fault.count:
-            return False
+    def strike(self) -> None:
+        """Count one answer that it spoils; it is over when it has had its number."""
         self.hits += 1
-        return True
+        if self.hits == self.fault.count:
+            self.state = "over"
 
 
 class Disturbances:
@@ -134,9 +135,9 @@ class Disturbances:
     def refusal(self, codes: frozenset[int], who: Who) -> ErrorCode | None:
         """Return the error that a fault puts in the place of the real answer."""
         for each in self._running("error"):
-            code = each.fault.code
-            if code in codes and each.fault.names(who) and each.strike():
-                return ErrorCode(code)
+            if each.fault.code in codes and each.fault.names(who):
+                each.strike()
+                return ErrorCode(each.fault.code)
         return None
 
     def is_away(self, path: str) -> bool:
@@ -145,23 +146,25 @@ class Disturbances:
 
     def omitted(self, who: Who) -> set[str]:
         """Return the symbols that a confirmation leaves out."""
-        return {
-            symbol
-            for each in self._running("omit")
-            if each.fault.names(who) and each.strike()
-            for symbol in each.fault.symbols or ()
-        }
+        for each in self._running("omit"):
+            if each.fault.names(who):
+                each.strike()
+                return set(each.fault.symbols or ())
+        return set()
 
     def rest_error(self) -> int | None:
         """Return the status that a fault puts in the place of a REST answer."""
         for each in self._running("rest_error"):
-            if each.strike():
-                return each.fault.code or 500
+            each.strike()
+            return each.fault.code or 500
         return None
 
     def rejects_order(self) -> bool:
         """Return whether the next order is to be rejected."""
-        return any(each.strike() for each in self._running("reject"))
+        for each in self._running("reject"):
+            each.strike()
+            return True
+        return False
 
     def is_withheld(self, channel: str, symbol: str, event_ns: int) -> bool:
         """Return whether REST must not know an event: also long after the fault."""

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import socket
+import time
 import urllib.request
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -19,11 +20,19 @@ ALL = {channel: ["*"] for channel in ("trades", "quotes", "bars", "updatedBars")
 
 
 @asynccontextmanager
-async def simulated(**chosen: object) -> AsyncIterator[int]:
+async def simulated(
+    clock: Callable[[], int] = time.time_ns, **chosen: object
+) -> AsyncIterator[int]:
     """Run a simulator on a free port and yield the port."""
     settings = SimulatorSettings(port=free_port(), **chosen)
-    async with running(settings):
+    async with running(settings, clock=clock):
         yield settings.port
+
+
+def fast_clock(speed: int) -> Callable[[], int]:
+    """Return a clock that begins now and runs so many times as fast."""
+    began_ns = time.time_ns()
+    return lambda: began_ns + (time.time_ns() - began_ns) * speed
 
 
 def free_port() -> int:

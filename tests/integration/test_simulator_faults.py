@@ -235,7 +235,9 @@ async def test_a_login_is_refused_once(code: int):
         async with connected(port) as client:
             assert (await log_in(client))["code"] == code
         async with subscribed(port):
-            pass
+            _, (fault,), _ = await http(port, "GET", "/sim/faults")
+
+    assert (fault["hits"], fault["state"]) == (1, "over")
 
 
 @pytest.mark.parametrize("code", [400, 401, 403, 405, 410])
@@ -319,6 +321,7 @@ async def test_a_script_is_added_listed_and_removed():
         {"kind": "error"},
         {"kind": "error", "code": 408},
         {"kind": "cut", "after_s": -1},
+        {"kind": "reject", "count": 0},
         {"kind": "cut", "colour": "red"},
         {"kind": "withhold", "channels": ["rumours"]},
         "cut",

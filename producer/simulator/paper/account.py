@@ -82,6 +82,7 @@ class PaperAccount:
         self._created_ns = clock()
         self.cash = START_CASH
         self.orders: dict[str, PaperOrder] = {}
+        self._working: dict[str, PaperOrder] = {}
         self.holdings: defaultdict[str, Holding] = defaultdict(Holding)
 
     def submit(self, wanted: Wanted) -> PaperOrder:
@@ -105,7 +106,7 @@ class PaperAccount:
             updated_ns=now_ns,
             seen_quote=None if quote is None else quote.text,
         )
-        self.orders[str(number)] = order
+        self.orders[str(number)] = self._working[str(number)] = order
         return order
 
     def announce(self, order: PaperOrder, *, rejected: bool) -> None:
@@ -129,7 +130,7 @@ class PaperAccount:
 
     def match(self) -> None:
         """Hold every working order against the newest quote, each quote once."""
-        for order in [each for each in self.orders.values() if each.is_open]:
+        for order in list(self._working.values()):
             quote = self._quote_of(order.wanted.symbol)
             if order.status == "pending_new" or quote is None:
                 continue
@@ -139,9 +140,9 @@ class PaperAccount:
 
     def buying_power(self) -> Decimal:
         """Return for how many USD can be bought, open orders deducted."""
-        working = [each for each in self.orders.values() if each.is_open]
         reserved = sum(
-            (self._price(order.wanted) for order in working), start=Decimal(0)
+            (self._price(order.wanted) for order in self._working.values()),
+            start=Decimal(0),
         )
         exposure = sum(
             (abs(self.market_value(symbol)) for symbol in self.holdings),
@@ -254,6 +255,8 @@ class PaperAccount:
 
     def _update(self, order: PaperOrder, event: str, **execution: str) -> None:
         order.updated_ns = self._clock()
+        if not order.is_open:
+            self._working.pop(str(order.id), None)
         self._tell(
             wire.OrderUpdate(
                 event=event,

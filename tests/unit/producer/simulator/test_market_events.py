@@ -3,10 +3,12 @@
 import collections
 import itertools
 import json
+from typing import get_args
 
 import pytest
 
 from conf.errors import FixSetup
+from conf.market import wire
 from conf.settings import SimulatorSettings
 from producer.rfc3339 import parse_ns
 from producer.simulator.batch import Batch
@@ -58,6 +60,16 @@ def test_everything_is_in_due_order(busy: list[Sent]):
 
     assert due_ns == sorted(due_ns)
     assert {row[2][0] for row in busy} == set("tqbucxsld")
+
+
+@pytest.mark.parametrize("message", get_args(wire.Message))
+def test_every_message_has_exactly_alpacas_keys(
+    message: type[wire.Message], busy: list[Sent]
+):
+    kind = message.__struct_config__.tag
+    keys = {"T", *wire.wire_fields(message)} - ({"z"} if kind in "bud" else set())
+
+    assert {frozenset(sent) for sent in of_type(busy, kind)} == {frozenset(keys)}
 
 
 class Tape:
