@@ -12,5 +12,7 @@ class Latest:
 
     def keep(self, part: Batch) -> None:
         """Take over what was due now."""
-        news = part.only([flag == FLAGS[NORMAL] for flag in part.flags])
+        news = part
+        if part.flags.strip(FLAGS[NORMAL]):
+            news = part.only([flag == FLAGS[NORMAL] for flag in part.flags])
         self.texts.update(zip(news.routes, news.texts, strict=True))

@@ -32,7 +32,6 @@ from websockets.http11 import Request, Response
 from conf.errors import FixSetup
 from conf.logs import get_logger
 from conf.settings import SimulatorSettings
-from producer.simulator import faults
 from producer.simulator.accounts import Accounts
 from producer.simulator.batch import Source
 from producer.simulator.client import Client
@@ -44,18 +43,17 @@ from producer.simulator.history import History
 from producer.simulator.http_answers import Answers, json_response
 from producer.simulator.latest import Latest
 from producer.simulator.listing import TEST_SYMBOL, with_symbol
-from producer.simulator.market import Market
 from producer.simulator.missed import Interval
 from producer.simulator.paper import stream as account_stream
 from producer.simulator.paper.broker import Broker
 from producer.simulator.paper.stream import AccountStream
 from producer.simulator.record import Record
-from producer.simulator.replay import Replay
 from producer.simulator.rest.archive import Archive
 from producer.simulator.rest.market_data import MarketData
 from producer.simulator.rest.pages import Pages
 from producer.simulator.rest.rate_limit import RateLimit
 from producer.simulator.sessions import previous_session
+from producer.simulator.sources import nominal_rate, stocks, test_market
 
 HOST = "127.0.0.1"
 FREE_SYMBOLS = 30
@@ -85,8 +83,8 @@ class Simulator:
         self._archive = Archive(settings.rest_minutes)
         self._latest = Latest()
         symbols = with_symbol(settings.symbols, settings.hot_symbol)
-        self._stocks = self._feed(_stocks(settings), symbols)
-        self._test = self._feed(_test_market(settings), [TEST_SYMBOL])
+        self._stocks = self._feed(stocks(settings), symbols)
+        self._test = self._feed(test_market(settings), [TEST_SYMBOL])
         self._broker = self._paper_broker(symbols)
         self._answers = self._http_answers()
         self._feeds = {
@@ -167,7 +165,7 @@ class Simulator:
             "missed": self._record.missed,
             "clients": len(self._stocks.clients) + len(self._test.clients),
             "finished": feed.finished,
-            "rate_nominal": _nominal_rate(self._settings),
+            "rate_nominal": nominal_rate(self._settings),
             "started_wall_ns": feed.started_ns,
             "first_due_ns": self._record.first_due_ns,
             "max_behind_ms": self._record.summary()["max_behind_ms"],
@@ -284,30 +282,6 @@ async def _listen(simulator: Simulator, port: int) -> Server:
             f"port {port} is already in use",
             "Stop what listens there, or set TICKHOUSE_SIMULATOR__PORT",
         ) from taken
-
-
-def _stocks(settings: SimulatorSettings) -> Source:
-    if settings.replay is None:
-        return Market(settings, settings.symbols)
-    if any(faults.shares(settings)) or settings.halt_every_s is not None:
-        raise FixSetup(
-            "simulator.*_share, simulator.halt_every_s",
-            "a replay sends what was recorded and nothing else",
-            "Leave all shares at 0 and halts empty, or simulator.replay empty",
-        )
-    return Replay(settings.replay, speed=settings.speed, rate_per_s=settings.rate_per_s)
-
-
-def _test_market(settings: SimulatorSettings) -> Market:
-    """Return Alpaca's test stream: one symbol, around the clock."""
-    changes = {"hot_symbol": None, "calendar": "always", "halt_every_s": None}
-    return Market(settings.model_copy(update=changes), [TEST_SYMBOL])
-
-
-def _nominal_rate(settings: SimulatorSettings) -> int | None:
-    if settings.replay is not None:
-        return None if settings.speed else settings.rate_per_s
-    return settings.rate_per_s + (settings.hot_rate_per_s if settings.hot_symbol else 0)
 
 
 def _path(request: Request | None) -> str:

@@ -8,7 +8,6 @@ the stream. The archive's own thread does the work, and answers from it.
 import asyncio
 import re
 import zlib
-from collections import defaultdict
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, TypeVar
@@ -20,10 +19,11 @@ from producer.simulator.batch import Batch, Route
 from producer.simulator.slots import MINUTE_NS
 
 BLOCK_BYTES = 32_768
-KEPT_KINDS = frozenset("tqbucx")
+KEPT = frozenset("tqbu")
+AMENDMENTS = frozenset("cx")
 
-_MINUTE = re.compile(rb'"t":\s*"(\d{4}-\d\d-\d\dT\d\d:\d\d)')
-_KIND_OF = {"u": "b"}
+_TIME_KEY = b'"t":"'
+_SPACED_TIME = re.compile(rb'"t"\s*:\s*"([^"]{16})')
 Answer = TypeVar("Answer")
 
 
@@ -43,9 +43,9 @@ class _Shelf:
         self._blocks: list[bytes] = []
         self._loose: list[bytes] = []
         self._loose_bytes = 0
-        self.touched = ""
+        self.touched = b""
 
-    def add(self, text: bytes, now: str) -> None:
+    def add(self, text: bytes, now: bytes) -> None:
         self.touched = now
         self._loose.append(text)
         self._loose_bytes += len(text)
@@ -73,9 +73,9 @@ class Archive:
     def __init__(self, keep_minutes: int) -> None:
         self._keep_ns = keep_minutes * MINUTE_NS
         self._waiting: list[Batch] = []
-        self._shelves: dict[Route, dict[str, _Shelf]] = defaultdict(dict)
+        self._shelves: dict[Route, dict[bytes, _Shelf]] = {}
         self._amendments: dict[tuple[str, str, int], dict[str, Any]] = {}
-        self._newest = ""
+        self._newest = b""
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="archive")
 
     def add(self, part: Batch) -> None:
@@ -127,18 +127,21 @@ class Archive:
             self._newest = now
             self._forget(part.market_ns[-1])
         for flag, route, text in zip(part.flags, part.routes, part.texts, strict=True):
-            if flag in "rm" or route[0] not in KEPT_KINDS:
+            if flag in "rm":
                 continue
-            if route[0] in "cx":
+            if route[0] in KEPT:
+                self._shelve(route, text, now)
+            elif route[0] in AMENDMENTS:
                 self._amend(text)
-                continue
-            found = _MINUTE.search(text)
-            if found is not None:
-                self._shelve(route, found[1].decode(), text, now)
 
-    def _shelve(self, route: Route, minute: str, text: bytes, now: str) -> None:
-        kind, symbol = route
-        shelves = self._shelves[_KIND_OF.get(kind, kind), symbol]
+    def _shelve(self, route: Route, text: bytes, now: bytes) -> None:
+        shelves = self._shelves.get(route)
+        if shelves is None:
+            # a revision of a bar stands with the bar
+            kept_as = ("b", route[1]) if route[0] == "u" else route
+            shelves = self._shelves.setdefault(kept_as, {})
+            self._shelves[route] = shelves
+        minute = _minute_of(text)
         shelf = shelves.get(minute)
         if shelf is None:
             shelf = shelves[minute] = _Shelf()
@@ -164,8 +167,17 @@ class Archive:
         }
 
 
-def _minute(time_ns: int) -> str:
-    return format_ns(min(max(time_ns, 0), 2**62))[:16]
+def _minute(time_ns: int) -> bytes:
+    return format_ns(min(max(time_ns, 0), 2**62))[:16].encode()
+
+
+def _minute_of(text: bytes) -> bytes:
+    """Return the minute of a message's time, ``2026-11-23T14:30``, without decoding."""
+    start = text.rfind(_TIME_KEY)
+    if start >= 0:
+        return text[start + 5 : start + 21]
+    found = _SPACED_TIME.search(text)
+    return found[1] if found else b""
 
 
 def _event(text: bytes) -> Event:
