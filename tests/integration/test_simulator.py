@@ -4,6 +4,8 @@ import asyncio
 import json
 import socket
 import time
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from tests.integration.simulated import (
     connected,
     error,
     eventually,
+    fast_clock,
     frames_of,
     log_in,
     receive_all,
@@ -151,6 +154,59 @@ async def test_alpaca_py_parses_trades_quotes_and_history():
     assert [len(bars[symbol]) for symbol in ("AAPL", "KO")] == [390, 390]
     assert seen["Trade"].price == pytest.approx(bars["AAPL"][-1].close, rel=0.01)
     assert seen["Quote"].bid_price < seen["Quote"].ask_price
+
+
+@alpaca_py
+async def test_alpaca_py_parses_every_channel():
+    from alpaca.data.live import StockDataStream  # noqa: PLC0415 (it warns)
+
+    seen: dict[str, list[Any]] = defaultdict(list)
+
+    def keeping(channel: str) -> Callable[[Any], Awaitable[None]]:
+        async def keep(message: Any) -> None:
+            seen[channel].append(message)
+
+        return keep
+
+    # two minutes and a half pass in five seconds
+    async with simulated(
+        clock=fast_clock(30), rate_per_s=60, symbols=["KO", "AAPL"],
+        corrected_share=0.03, canceled_share=0.03, out_of_order_share=0.05,
+        halt_every_s=20, halt_s=10,
+    ) as port:  # fmt: skip
+        url = f"ws://127.0.0.1:{port}/v2/sip"
+        stream = StockDataStream("key", "secret", url_override=url)
+        for channel in (
+            "trades", "quotes", "bars", "updated_bars", "daily_bars",
+            "trading_statuses",
+        ):  # fmt: skip
+            getattr(stream, f"subscribe_{channel}")(keeping(channel), "*")
+        stream.register_trade_corrections(keeping("corrections"))
+        stream.register_trade_cancels(keeping("cancels"))
+        # alpaca-py has the channel but no method for it
+        stream._subscribe(keeping("lulds"), ("*",), stream._handlers["lulds"])
+        running_stream = asyncio.create_task(asyncio.to_thread(stream.run))
+        async with asyncio.timeout(20):
+            while len(seen) < 9:
+                await asyncio.sleep(0.05)
+        await asyncio.to_thread(stream.stop)
+        await running_stream
+
+    assert {channel: type(found[0]).__name__ for channel, found in seen.items()} == {
+        "trades": "Trade",
+        "quotes": "Quote",
+        "bars": "Bar",
+        "updated_bars": "Bar",
+        "daily_bars": "Bar",
+        "trading_statuses": "TradingStatus",
+        "corrections": "TradeCorrection",
+        "cancels": "TradeCancel",
+        "lulds": "dict",
+    }
+    assert seen["corrections"][0].corrected_id > seen["corrections"][0].original_id
+    assert seen["trading_statuses"][0].status_message == "Trading Halt"
+    assert seen["daily_bars"][0].timestamp.hour == 0
+    assert seen["lulds"][0]["d"] < seen["lulds"][0]["u"]
 
 
 async def test_msgpack_by_content_type():
