@@ -10,11 +10,14 @@ A DuckDB connection carries the tables from step to step:
     expected_trades    one row per trade that silver.trades must hold, and so on
     expected_quotes    identical quotes are numbered in feed order
     expected_bars      revision 0 as first sent, its trades as restated
+    expected_corrections  each message in each state that it had
+    expected_statuses
     expected_rejects   one text per message that no table can hold
 """
 
 # ruff: noqa: S608 - every name in this SQL is one of our own
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +25,7 @@ import duckdb
 import msgspec
 
 from conf.errors import FixSetup
+from infra.local import matching
 
 NORMAL, REPEATED, LATE, MALFORMED = "n", "r", "l", "m"
 
@@ -49,7 +53,7 @@ class Kind:
 
     Attributes:
         types: Alpaca's ``T`` of its messages.
-        fields: Column -> (Alpaca's key, SQL type).
+        fields: Column -> (Alpaca's key, SQL type); ``a|b`` is whichever there is.
         identity: Columns that name an event; None: every message is one.
         derived: Column -> SQL over the parsed ones.
     """
@@ -97,7 +101,7 @@ QUOTES = Kind(
     derived=TRADES.derived,
 )
 BARS = Kind(
-    types=("b", "u"),
+    types=("b", "u", "d"),
     fields={
         **_SYMBOL,
         "window_start_ns": ("t", "TIMESTAMP_NS"),
@@ -113,14 +117,66 @@ BARS = Kind(
     identity=("symbol", "window_start_ns", "type", "trade_count"),
     derived={
         "window_start_us": "window_start_ns // 1000",
-        "window_end_us": "window_start_ns // 1000 + 60000000",
-        "bar_length_s": "60",
+        "bar_length_s": "CASE type WHEN 'd' THEN 86400 ELSE 60 END",
+        "window_end_us": "window_start_ns // 1000 + bar_length_s::BIGINT * 1000000",
         "source": "'alpaca'",
-        "revision": "CASE type WHEN 'u' THEN coalesce(trade_count, 1) ELSE 0 END",
+        "revision": "CASE type WHEN 'b' THEN 0 ELSE coalesce(trade_count, 1) END",
         "day": "make_timestamp(window_start_ns // 1000)::DATE",
     },
 )
-KINDS = {"trades": TRADES, "quotes": QUOTES, "bars": BARS}
+CORRECTIONS = Kind(
+    types=("c", "x"),
+    fields={
+        **_SYMBOL,
+        "event_time_ns": ("t", "TIMESTAMP_NS"),
+        "type": ("T", "VARCHAR"),
+        "code": ("a", "VARCHAR"),
+        "exchange": ("x", "VARCHAR"),
+        "trade_id": ("oi|i", "BIGINT"),
+        "price": ("op|p", "DOUBLE"),
+        "size": ("os|s", "BIGINT"),
+        "conditions": ("oc", "JSON"),
+        "corrected_trade_id": ("ci", "BIGINT"),
+        "corrected_price": ("cp", "DOUBLE"),
+        "corrected_size": ("cs", "BIGINT"),
+        "corrected_conditions": ("cc", "JSON"),
+        "tape": ("z", "VARCHAR"),
+    },
+    identity=("text",),
+    derived={
+        **TRADES.derived,
+        "action": "CASE code WHEN 'C' THEN 'cancel' WHEN 'E' THEN 'error'"
+        " ELSE 'correct' END",
+    },
+)
+STATUSES = Kind(
+    types=("s", "l"),
+    fields={
+        **_SYMBOL,
+        "event_time_ns": ("t", "TIMESTAMP_NS"),
+        "type": ("T", "VARCHAR"),
+        "status_code": ("sc", "VARCHAR"),
+        "status_message": ("sm", "VARCHAR"),
+        "reason_code": ("rc", "VARCHAR"),
+        "reason_message": ("rm", "VARCHAR"),
+        "limit_up_price": ("u", "DOUBLE"),
+        "limit_down_price": ("d", "DOUBLE"),
+        "indicator": ("i", "VARCHAR"),
+        "tape": ("z", "VARCHAR"),
+    },
+    identity=("text",),
+    derived={
+        **TRADES.derived,
+        "channel": "CASE type WHEN 's' THEN 'status' ELSE 'luld' END",
+    },
+)
+KINDS = {
+    "trades": TRADES,
+    "quotes": QUOTES,
+    "bars": BARS,
+    "corrections": CORRECTIONS,
+    "statuses": STATUSES,
+}
 
 
 def read_summary(truth_dir: Path) -> Summary:
@@ -172,6 +228,7 @@ def expect(db: duckdb.DuckDBPyConnection) -> None:
     )
     for name, kind in KINDS.items():
         db.execute(f"CREATE OR REPLACE TABLE expected_{name} AS {_expected(kind)}")
+    matching.expect_states(db)
     held = [type_ for kind in KINDS.values() for type_ in kind.types]
     db.execute(
         f"""
@@ -186,10 +243,12 @@ def columns(name: str) -> list[str]:
     """Return the columns in which a stored row must equal the one expected."""
     kind = KINDS[name]
     own = [c for c in (*kind.fields, *kind.derived) if c not in _SCAFFOLD]
+    if name == "corrections":
+        own += matching.STATE_COLUMNS
     return [*own, "occurrence"] if kind.identity is None else own
 
 
-_SCAFFOLD = ("type", "window_start_ns")
+_SCAFFOLD = ("type", "code", "window_start_ns")
 
 
 def _expected(kind: Kind) -> str:
@@ -217,20 +276,26 @@ def _expected(kind: Kind) -> str:
 
 
 def _parsed(kind: Kind) -> str:
-    paths = [f"$.{key}" for key, _ in kind.fields.values()]
+    keys = [key for names, _ in kind.fields.values() for key in names.split("|")]
+    paths = [f"$.{key}" for key in keys]
+    place = {key: f"f[{number}]" for number, key in enumerate(keys, start=1)}
     values = ", ".join(
-        f"{_typed(f'f[{number}]', sql_type)} AS {name}"
-        for number, (name, (_, sql_type)) in enumerate(kind.fields.items(), start=1)
+        f"{_typed(_first(place[key] for key in names.split('|')), sql_type)} AS {name}"
+        for name, (names, sql_type) in kind.fields.items()
     )
     # A repeated quote would be another event to all who see it: it must not be sent.
     events = "true" if kind.identity else f"flag <> '{REPEATED}'"
     return f"""
-        SELECT place, due_ns, flag = '{LATE}' AS is_late, occurrence, {values}
+        SELECT place, text, due_ns, flag = '{LATE}' AS is_late, occurrence, {values}
         FROM (
             SELECT *, json_extract_string(text, [{_quoted(paths)}]) AS f FROM sent
             WHERE type IN ({_quoted(kind.types)}) AND {events}
         )
     """
+
+
+def _first(texts: Iterable[str]) -> str:
+    return f"coalesce({', '.join(texts)})"
 
 
 def _typed(text: str, sql_type: str) -> str:

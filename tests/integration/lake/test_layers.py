@@ -1,7 +1,9 @@
 """Bronze to silver to gold: every message once, whatever is run again."""
 
 import random
+import shutil
 import statistics
+import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -11,10 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from deltalake import DeltaTable
 from pyspark.sql import SparkSession
 
+import gold.job
 from conf.lake.tables import BARS, QUOTES, REJECTS, SYMBOL_STATS, TRADES
 from conf.market import wire
+from conf.market.envelope import HEARTBEAT_KEY
 from tests.integration.lake.layers import Layers, payload, rfc3339
 
 pytestmark = pytest.mark.spark
@@ -194,6 +199,52 @@ def test_gold_counts_nothing_twice_when_its_checkpoint_is_deleted(again):
     lake.run_silver()
     lake.run_gold()
     assert stats_of(lake) == recount(market.trades)
+
+
+@pytest.mark.parametrize("newest", ["dropped", "compacted"])
+def test_gold_recounts_what_is_left_when_the_newest_commit_added_nothing(again, newest):
+    lake, market = again
+    trades = DeltaTable(f"{lake.chosen.lake.root}/silver/trades")
+    before, day = stats_of(lake), MIDNIGHT.date() - timedelta(days=1)
+    if newest == "dropped":
+        trades.delete(f"day = '{day}'")
+        shutil.rmtree(Path(trades.table_uri.removeprefix("file://")) / f"day={day}")
+    else:
+        trades.optimize.compact()
+        trades.vacuum(0, dry_run=False, enforce_retention_duration=False)
+    lake.delete_checkpoint("gold")
+    lake.run_gold()
+    assert stats_of(lake) == before
+
+    lake.land(*market.minutes(MIDNIGHT + timedelta(minutes=1), minutes=1))
+    lake.run_silver()
+    lake.run_gold()
+    assert stats_of(lake) == recount(market.trades)
+
+
+def test_the_market_clock_closes_a_window_when_no_trade_does(
+    spark: SparkSession, tmp_path: Path
+):
+    #  clock of a replay: the trade's, then a heartbeat's 61 s later
+    lake, market = Layers(spark, tmp_path, "embedded"), Market(seed=4)
+    lake.land(payload(MIDNIGHT, market.trade(MIDNIGHT, conditions=["@"])))
+    lake.run_silver()
+    gold_query = gold.job.start(spark, lake.chosen)
+    gold_query.processAllAvailable()
+    (row,) = lake.rows(SYMBOL_STATS)
+    assert not row["is_final"]
+
+    for seconds in (61, 62):
+        clock = MIDNIGHT + timedelta(seconds=seconds)
+        lake.land(payload(clock, b"{}", kind="heartbeat"), key=HEARTBEAT_KEY)
+    deadline = time.monotonic() + 20
+    while not row["is_final"] and time.monotonic() < deadline:
+        (row,) = lake.rows(SYMBOL_STATS)
+    gold_query.stop()
+    lake.release()
+
+    assert row["is_final"]
+    assert row["trade_count"] == 1
 
 
 def test_the_last_window_of_a_day_becomes_final_on_the_next(
