@@ -5,6 +5,8 @@ UTC; ``event_time`` is the venue's clock, ``receive_time`` the producer's,
 ``arrival_time`` Kinesis's and ``ingest_time`` Spark's. Served tables use no deletion
 vectors, no column mapping, no v2 checkpoints and no type widening: every reader must
 be able to read them.
+
+Long because a lake has one list of what its tables promise.
 """
 
 from dataclasses import dataclass

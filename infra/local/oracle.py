@@ -17,6 +17,7 @@ from deltalake import DeltaTable
 
 from infra.local import recount, stream_contents, truth
 from infra.local.comparison import TableReport, compare, count, rows
+from infra.local.kinds import KINDS
 from infra.local.ledger import LEDGERS, judge_ledger
 
 _TIMES = {"bars": ("window_start", "window_end")}
@@ -82,14 +83,14 @@ def judge(
     truth.expect(db)
     for table in ("bronze.records", "silver.rejects", "gold.symbol_stats"):
         _load(db, lake, table)
-    for name in truth.KINDS:
+    for name in KINDS:
         times = _integers((*_TIMES.get(name, _EVENT_TIME), *_LINEAGE))
         _load(db, lake, f"silver.{name}", times, "kind <> 'history'")
     for name, ledger in LEDGERS.items():
         _load(db, lake, f"silver.{name}", _integers((*ledger.times, *_LINEAGE)))
     tables = [
         _judge_bronze(db),
-        *(_judge_silver(db, name) for name in truth.KINDS),
+        *(_judge_silver(db, name) for name in KINDS),
         *(judge_ledger(db, name) for name in LEDGERS),
         _judge_rejects(db),
         recount.judge_stats(db),

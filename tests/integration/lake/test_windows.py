@@ -17,11 +17,12 @@ from conf.lake.fence import Fence
 from conf.lake.read import scan
 from conf.lake.roots import table_uri
 from conf.lake.tables import RECORDS, SYMBOL_STATS
-from conf.market.envelope import HEARTBEAT_KEY, Kind
+from conf.market.envelope import Kind
 from conf.settings import LakeSettings
 from gold.market_clock import MarketClock
 from gold.symbol_stats import GRACE
 from gold.windows import Windows
+from producer.relay import HEARTBEAT_KEY
 from tests.integration.lake.layers import payload
 
 MINUTE = datetime(2026, 11, 23, 15, 0, tzinfo=UTC)
