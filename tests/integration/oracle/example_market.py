@@ -1,4 +1,7 @@
-"""A small market: what it sent, what Kinesis stored of it, and the correct lake."""
+"""A small market: what it sent, what Kinesis stored of it, and the correct lake.
+
+Long because the correct lake spells out every column of every table.
+"""
 
 import json
 from contextlib import closing
