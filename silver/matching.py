@@ -14,6 +14,7 @@ from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from deltalake import DeltaTable
 
 from conf.lake.commit import Committer, Transaction
@@ -26,6 +27,8 @@ from silver.corrections import PENDING
 AMBIGUOUS, MATCHED = "ambiguous", "matched"
 NEW_YORK = ZoneInfo("America/New_York")
 _EVENING = timedelta(hours=4)
+
+_MESSAGE = ("symbol", "event_time_ns", "message_hash")
 
 Row = Mapping[str, Any]
 Rows = Sequence[Row]
@@ -61,19 +64,32 @@ def match_corrections(lake: LakeSettings, committer: Committer) -> int:
     days = [date.fromisoformat(str(p["day"])) for p in table.partitions()]
     if not days:
         return 0
-    since = max(days) - timedelta(days=1)
-    rows = scan(lake.root, CORRECTIONS, where=f"day >= DATE '{since}'").to_pylist()
-    if _count_messages(rows) == sum(row["match_state"] == MATCHED for row in rows):
+    recent = f"day >= DATE '{max(days) - timedelta(days=1)}'"
+    columns = (*_MESSAGE, "trade_id", "match_state")
+    ids = _unmatched(scan(lake.root, CORRECTIONS, columns=columns, where=recent))
+    if not ids:
         return 0
+    # What replaced or took away one of these trades decides with them.
+    related = (
+        f"trade_id IN ({_literals(ids)}) OR corrected_trade_id IN ({_literals(ids)})"
+    )
+    rows = scan(lake.root, CORRECTIONS, where=f"{recent} AND ({related})").to_pylist()
     changed = match(rows, _trades_meant_by(lake, rows))
     once = Transaction(f"{CORRECTIONS.name}/match", table.version())
     states = pa.Table.from_pylist(changed, schema=CORRECTIONS.schema)
     return committer.insert_missing(CORRECTIONS, states, once).rows
 
 
-def _count_messages(corrections: Rows) -> int:
-    names = ("symbol", "event_time_ns", "message_hash")
-    return len({tuple(row[name] for name in names) for row in corrections})
+def _unmatched(states: pa.Table) -> list[int]:
+    """Return the trade ids of the corrections that no row says are matched."""
+    is_matched = pc.equal(states["match_state"], MATCHED)
+    messages = (
+        states.append_column("matched", is_matched)
+        .group_by([*_MESSAGE, "trade_id"])
+        .aggregate([("matched", "any")])
+    )
+    waiting = messages.filter(pc.invert(messages["matched_any"]))
+    return cast("list[int]", waiting["trade_id"].unique().to_pylist())
 
 
 def _trades_meant_by(lake: LakeSettings, corrections: Rows) -> Rows:
@@ -161,5 +177,5 @@ def _newest_states(corrections: Iterable[Row]) -> list[Row]:
     states = (PENDING, AMBIGUOUS, MATCHED)
     newest: dict[tuple[Any, ...], Row] = {}
     for row in sorted(corrections, key=lambda row: states.index(row["match_state"])):
-        newest[row["symbol"], row["event_time_ns"], row["message_hash"]] = row
+        newest[tuple(row[name] for name in _MESSAGE)] = row
     return sorted(newest.values(), key=lambda row: row["event_time_ns"])
