@@ -16,13 +16,15 @@ _SECOND_NS = 1_000_000_000
 _MAX_PRICE, _MAX_SIZE, _MAX_LONG, _MAX_COUNT = 1e9, 10**12, 2**63 - 1, 2**31 - 1
 _TICKER = re.compile(r"[A-Z][A-Z0-9./-]{0,19}", re.ASCII)
 _SHOWN_KINDS = frozenset({"data", "backfill"})
-_decoder = msgspec.json.Decoder(wire.Message)
+Shown = wire.Trade | wire.Quote | wire.Bar | wire.UpdatedBar
+"""The messages that move a price or a minute."""
+_decoder = msgspec.json.Decoder(Shown)
 
 
 class Tick(msgspec.Struct, frozen=True, gc=False):
     """One accepted message with its place in time and in the feed."""
 
-    message: wire.Message
+    message: Shown
     event_time_ns: int
     receive_time_ns: int
     frame: int
@@ -112,7 +114,7 @@ def _judged(line: envelope.Line, future_max_s: int) -> Tick | None:
     return Tick(message, event_time_ns, line.receive_time_ns, line.frame, line.index)
 
 
-def _is_meaningful(message: wire.Message) -> bool:
+def _is_meaningful(message: Shown) -> bool:
     match message:
         case wire.Trade():
             return (

@@ -141,20 +141,32 @@ def touched(partials: Iterable[Row]) -> set[Key]:
     return {(row["symbol"], row["window_start"]) for row in partials}
 
 
+def newest_market_time(partials: Iterable[Row]) -> datetime | None:
+    """Return the newest market clock that partial sums have seen."""
+    return max((row["market_time"] for row in partials), default=None)
+
+
+def is_due(window_start: datetime, clock: datetime) -> bool:
+    """Tell whether the market clock has passed a window's end and its grace."""
+    return window_start + timedelta(seconds=WINDOW_LENGTH_S) + GRACE <= clock
+
+
 def fold(
     current: Iterable[Row],
     partials: Iterable[Row],
     *,
     source_version: int,
     updated_time: datetime,
+    market_time: datetime | None = None,
 ) -> pa.Table:
     """Add partial sums to the rows that the table has.
 
     Args:
-        current: Rows of the table for every touched window, and every open window.
+        current: Rows of the table for every touched window, and every window to close.
         partials: Rows of ``to_partials``.
         source_version: Version of ``silver.trades`` that the result reflects.
         updated_time: Wall clock of this change.
+        market_time: Market clock; by default the newest that a partial sum has seen.
 
     Returns:
         Rows of the table, in its schema: the windows that changed or became final.
@@ -164,13 +176,12 @@ def fold(
     windows = {key: from_row(row) for key, row in known.items()}
     for row in partials:
         windows.setdefault((row["symbol"], row["window_start"]), Window()).add(row)
-    clock = max((row["market_time"] for row in partials), default=None)
+    clock = market_time or newest_market_time(partials)
     changed = touched(partials)
     rows = []
     for key, window in windows.items():
         was_final = key in known and known[key]["is_final"]
-        end = key[1] + timedelta(seconds=WINDOW_LENGTH_S)
-        is_final = was_final or (clock is not None and end + GRACE <= clock)
+        is_final = was_final or (clock is not None and is_due(key[1], clock))
         if key in changed or is_final != was_final:
             rows.append(_to_row(key, window, is_final, source_version, updated_time))
     return pa.Table.from_pylist(rows, schema=SYMBOL_STATS.schema)

@@ -7,7 +7,7 @@ from conf.lake.session import run_alone
 from conf.lake.streams import OnBatch, ignore_report
 from conf.settings import Settings
 from silver import late
-from silver.merge import merging
+from silver.merge import Part, merging
 
 QUERY = "silver"
 _FILES = 20
@@ -21,7 +21,8 @@ def start(
     Raises:
         FixSetup: Another driver writes silver, or a table is of another version.
     """
-    writer = merging(spark, chosen, on_batch, QUERY, late=False, max_files=_FILES)
+    part = Part(QUERY, late=False, max_files=_FILES)
+    writer = merging(spark, chosen, on_batch, part)
     return writer.trigger(processingTime="0 seconds").start()
 
 

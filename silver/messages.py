@@ -1,13 +1,15 @@
 """``bronze.records`` -> messages: wire records opened, every message judged.
 
-A message is either accepted, and then its one struct column (``trades``, ``quotes`` or
-``bars``) is filled, or it becomes a row of ``rejects`` with a reason. Alpaca's keys end
+A message is either accepted, and then the column named as its table is filled, or it
+becomes a row of ``rejects`` with a reason. Alpaca's keys end
 here; behind this border columns have the contracts' names.
 """
 
 from collections.abc import Iterable
 from functools import reduce
+from types import ModuleType
 
+import msgspec
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import (
@@ -25,7 +27,17 @@ from pyspark.sql.types import (
 from conf.lake.spark_schema import nullable_schema
 from conf.lake.tables import TABLES
 from conf.market import envelope, wire
-from silver import bars, quotes, rejects, trades
+from conf.market import gaps as gap_record
+from silver import (
+    bars,
+    corrections,
+    gaps,
+    orders,
+    quotes,
+    rejects,
+    statuses,
+    trades,
+)
 from silver.times import event_time_ns, nanoseconds_to_timestamp
 
 _CORRUPT = "_corrupt"
@@ -33,11 +45,40 @@ _SPARK_TYPES: dict[object, DataType] = {
     str: StringType(),
     int: LongType(),
     float: DoubleType(),
+    bool: BooleanType(),
     list[str]: ArrayType(StringType()),
 }
-_ACCEPTED_KINDS = ("data", "backfill", "history")
-_IGNORED_KINDS = ("heartbeat", "gap")
-_TABLE_OF_TYPE = {"t": "trades", "q": "quotes", "b": "bars", "u": "bars"}
+_ACCEPTED_KINDS = ("data", "backfill", "history", "gap")
+_IGNORED_KINDS = ("heartbeat",)
+_TICKS = (wire.Trade, wire.Quote, wire.CancelError)
+_OTHERS = (
+    wire.Bar,
+    wire.Correction,
+    wire.Status,
+    wire.PriceBand,
+    wire.AccountMessage,
+    gap_record.GapTransition,
+)
+_TICK_TYPES = ("t", "q", "x")
+_TABLES: dict[str, ModuleType] = {
+    "trades": trades,
+    "quotes": quotes,
+    "bars": bars,
+    "corrections": corrections,
+    "statuses": statuses,
+    "orders": orders,
+    "gaps": gaps,
+    "rejects": rejects,
+}
+_TYPES = {
+    "trades": ("t",),
+    "quotes": ("q",),
+    "bars": ("b", "u", "d"),
+    "corrections": ("c", "x"),
+    "statuses": ("s", "l"),
+    "orders": ("trade_updates",),
+    "gaps": (gap_record.MESSAGE_TYPE,),
+}
 _MAX_TEXT = envelope.MAX_RAW_CHARACTERS
 
 _HEADER = StructType(
@@ -62,8 +103,9 @@ def to_messages(records: DataFrame, future_max_s: int, *, late: bool) -> DataFra
 
     Returns:
         One row per accepted or rejected message: ``table`` (contract name), ``key``
-        (text that is equal for copies of one event), and the struct columns
-        ``trades``, ``quotes``, ``bars``, ``rejects`` of which one is filled.
+        (text that is equal for copies of one event), and one column for each table,
+        of which one holds an array with the row and the others are null. A null
+        array costs nothing on its way, a null struct as much as its columns.
     """
     opened = _open_records(records, late=late)
     judged = _judge(_parse_lines(opened), future_max_s)
@@ -71,10 +113,10 @@ def to_messages(records: DataFrame, future_max_s: int, *, late: bool) -> DataFra
         F.concat(F.lit("silver."), "destination").alias("table"),
         _key().alias("key"),
         *(
-            F.when(F.col("destination") == name, struct)
-            .cast(nullable_schema(TABLES[f"silver.{name}"]))
+            F.when(F.col("destination") == name, F.array(module.to_struct()))
+            .cast(ArrayType(nullable_schema(TABLES[f"silver.{name}"])))
             .alias(name)
-            for name, struct in _structs().items()
+            for name, module in _TABLES.items()
         ),
     )
 
@@ -92,25 +134,12 @@ def keep_one_copy(messages: DataFrame) -> DataFrame:
     return messages.dropDuplicates(["table", "key"])
 
 
-def _structs() -> dict[str, Column]:
-    return {
-        "trades": trades.to_struct(),
-        "quotes": quotes.to_struct(),
-        "bars": bars.to_struct(),
-        "rejects": rejects.to_struct(),
-    }
-
-
 def _key() -> Column:
-    keys = {
-        "trades": trades.key(),
-        "quotes": quotes.key(),
-        "bars": bars.key(),
-        "rejects": rejects.key(),
-    }
-    return F.coalesce(
-        *(F.when(F.col("destination") == name, key) for name, key in keys.items())
+    keys = (
+        F.when(F.col("destination") == name, module.key())
+        for name, module in _TABLES.items()
     )
+    return F.coalesce(*keys)
 
 
 def _open_records(records: DataFrame, *, late: bool) -> DataFrame:
@@ -149,24 +178,32 @@ def _open_records(records: DataFrame, *, late: bool) -> DataFrame:
 
 
 def _parse_lines(lines: DataFrame) -> DataFrame:
-    """Parse trades and quotes, which share no key of two types, in one go.
+    """Parse trades, quotes and cancels, which share no key of two types, in one go.
 
-    Bars use ``c`` for a price where trades have a list of conditions, so the few of
-    them are parsed again with their own schema.
+    Bars use ``c`` for a price where trades have a list of conditions, and so on: the
+    few of the other types are parsed again, with a schema that no two of them dispute.
     """
     corrupt = {"columnNameOfCorruptRecord": _CORRUPT}
-    tick = F.from_json("text", _line_schema([wire.Trade, wire.Quote]), corrupt)
-    bar = F.from_json("text", _line_schema([wire.Bar]), corrupt)
-    is_bar = F.col("T").isin("b", "u")
+    tick = F.from_json("text", _line_schema(_TICKS), corrupt)
+    other = F.from_json("text", _line_schema(_OTHERS), corrupt)
+    is_tick = F.coalesce("T", F.lit("")).isin(*_TICK_TYPES)
+    is_other = F.col("is_readable") & ~is_tick
     ticks = with_computed(lines, tick=F.when(F.col("is_readable"), tick))
     typed = ticks.withColumn("T", F.col("tick.d.T"))
-    parsed = with_computed(typed, bar=F.when(is_bar, bar))
+    parsed = with_computed(typed, other=F.when(is_other, other))
+    # A message of the account stream says its type as `stream`.
+    named = parsed.withColumn("T", F.coalesce("T", "other.d.stream"))
+    order = "other.d.data.order.symbol"
     return with_computed(
-        parsed,
-        corrupt=F.when(is_bar, F.col(f"bar.{_CORRUPT}"))
+        named,
+        corrupt=F.when(is_other, F.col(f"other.{_CORRUPT}"))
         .otherwise(F.col(f"tick.{_CORRUPT}"))
         .isNotNull(),
-        event_ns=event_time_ns(F.coalesce("tick.d.t", "bar.d.t")),
+        table=_table(),
+        symbol=F.coalesce("tick.d.S", order),
+        event_ns=event_time_ns(
+            F.coalesce("tick.d.t", "other.d.t", "other.d.data.timestamp")
+        ),
         market_ns=F.col("tick.m"),
         receive_time=nanoseconds_to_timestamp(F.col("tick.r")),
         market_time=nanoseconds_to_timestamp(F.col("tick.m")),
@@ -174,12 +211,18 @@ def _parse_lines(lines: DataFrame) -> DataFrame:
     )
 
 
-def _line_schema(messages: Iterable[type[wire.Message]]) -> StructType:
+def _table() -> Column:
+    """Return the table that takes messages of a line's type, or null."""
+    return F.coalesce(
+        *(F.when(F.col("T").isin(*types), name) for name, types in _TYPES.items())
+    )
+
+
+def _line_schema(messages: Iterable[type[msgspec.Struct]]) -> StructType:
     """Return the schema of a line whose message is one of ``messages``."""
     fields = {"T": StructField("T", StringType())}
     for message in messages:
-        for key, (_, kind) in wire.wire_fields(message).items():
-            fields[key] = StructField(key, _SPARK_TYPES[kind])
+        fields |= {field.name: field for field in _fields(message)}
     return StructType(
         [
             StructField("f", LongType()),
@@ -195,6 +238,18 @@ def _line_schema(messages: Iterable[type[wire.Message]]) -> StructType:
     )
 
 
+def _fields(message: type[msgspec.Struct]) -> list[StructField]:
+    return [
+        StructField(key, _spark_type(kind))
+        for key, (_, kind) in wire.wire_fields(message).items()
+    ]
+
+
+def _spark_type(kind: type) -> DataType:
+    simple = _SPARK_TYPES.get(kind)
+    return simple or StructType(_fields(kind))
+
+
 def _judge(lines: DataFrame, future_max_s: int) -> DataFrame:
     reason = _first_reason(
         [
@@ -202,9 +257,9 @@ def _judge(lines: DataFrame, future_max_s: int) -> DataFrame:
             (F.col("tick.e").isNotNull(), F.col("tick.e")),
             (_is_no_line(), F.lit("not a line of a wire record")),
             (F.col("T").isNull(), F.lit("no message type")),
-            (~F.col("T").isin(*_TABLE_OF_TYPE), _unknown_type()),
+            (F.col("table").isNull(), _unknown_type()),
             (F.col("corrupt"), F.lit("a field has the wrong type")),
-            (_is_no_ticker(F.col("tick.d.S")), F.lit("no symbol")),
+            (_is_no_ticker(), F.lit("no symbol")),
             (F.col("event_ns").isNull(), F.lit("no RFC 3339 event time in UTC")),
             (
                 # The end of all numbers has no future: null, not an error.
@@ -212,18 +267,18 @@ def _judge(lines: DataFrame, future_max_s: int) -> DataFrame:
                 > F.try_add("market_ns", F.lit(future_max_s * 1_000_000_000)),
                 F.lit(f"event time more than {future_max_s} s in the future"),
             ),
-            (F.col("T") == "t", trades.reject_reason()),
-            (F.col("T") == "q", quotes.reject_reason()),
-            (F.col("T").isin("b", "u"), bars.reject_reason()),
+            *(
+                (F.col("table") == name, _TABLES[name].reject_reason())
+                for name in _TYPES
+            ),
         ]
-    )
-    by_type = F.coalesce(
-        *(F.when(F.col("T") == t, F.lit(name)) for t, name in _TABLE_OF_TYPE.items())
     )
     reasoned = with_computed(lines, reason=reason)
     return with_computed(
         reasoned,
-        destination=F.when(F.col("reason").isNull(), by_type).otherwise("rejects"),
+        destination=F.when(F.col("reason").isNull(), F.col("table")).otherwise(
+            "rejects"
+        ),
         message=F.substring(F.coalesce("tick.x", "text"), 1, _MAX_TEXT),
     )
 
@@ -249,8 +304,11 @@ def _is_no_line() -> Column:
     return reduce(Column.__or__, required)
 
 
-def _is_no_ticker(symbol: Column) -> Column:
-    return symbol.isNull() | ~symbol.rlike("^[A-Z][A-Z0-9./-]{0,19}$")
+def _is_no_ticker() -> Column:
+    symbol = F.col("symbol")
+    is_every = (symbol == gap_record.EVERY_SYMBOL) & (F.col("table") == "gaps")
+    is_ticker = symbol.rlike("^[A-Z][A-Z0-9./-]{0,19}$") | is_every
+    return symbol.isNull() | ~is_ticker
 
 
 def _unknown_type() -> Column:

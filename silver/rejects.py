@@ -13,7 +13,7 @@ def to_struct() -> Column:
         F.col("position"),
         F.col("reason"),
         F.col("T").alias("message_type"),
-        F.col("tick.d.S").alias("symbol"),
+        F.col("symbol").alias("symbol"),
         F.col("message"),
         F.col("ingest_time"),
         F.to_date("arrival_time").alias("day"),

@@ -51,6 +51,13 @@ Rows = Any
 class Held(Protocol):
     """A batch computed once, from which each table takes its rows."""
 
+    def tables(self) -> frozenset[str]:
+        """Return the names of the tables that have rows in this batch.
+
+        A table without rows must cost nothing: most are rarely written.
+        """
+        ...
+
     def rows_of(self, contract: TableContract) -> Rows:
         """Return the rows of one table, in the contract's columns and order."""
         ...
@@ -68,7 +75,8 @@ class Committer(Protocol):
 
         Args:
             messages: One bounded micro-batch with a column ``table`` and, for each
-                table, a struct column named as the table without its layer.
+                table, a column named as the table without its layer: an array that
+                holds the row of this table, or null.
         """
         ...
 
@@ -123,8 +131,11 @@ def bounds_predicate(contract: TableContract, ranges: Sequence[Range]) -> str:
     """Return the SQL that restricts target ``t`` to the files that can matter.
 
     Literal bounds are what both engines prune files by. They are correct because the
-    event column is part of the key's identity and never changes.
+    event column is part of the key's identity and never changes; where it is not,
+    every file can matter.
     """
+    if not contract.is_bounded:
+        return "true"
     days = sorted({d for low, high in ranges for d in _days(low, high)})
     parts = " OR ".join(
         f"(t.{contract.event_column} >= {timestamp_literal(low)}"

@@ -41,11 +41,15 @@ class ArrowBatch:
 
     def rows_of(self, contract: TableContract) -> pa.Table:
         """Return one table's rows, cast to the contract's schema."""
-        mine = self._messages.filter(pc.equal(self._messages["table"], contract.name))
-        structs = mine[contract.name.split(".")[1]].combine_chunks()
+        rows = pc.list_flatten(self._messages[contract.name.split(".")[1]])
+        structs = rows.combine_chunks()
         if isinstance(structs, pa.ChunkedArray):  # no rows: nothing to combine
             structs = pa.array([], structs.type)
         return pa.Table.from_struct_array(structs).cast(contract.schema)
+
+    def tables(self) -> frozenset[str]:
+        """Return the names of the tables that have rows."""
+        return frozenset(pc.unique(self._messages["table"]).to_pylist())
 
     def arrow(self) -> pa.Table:
         """Return the whole batch."""

@@ -34,10 +34,13 @@ class FrameBatch:
 
     def rows_of(self, contract: TableContract) -> DataFrame:
         """Return one table's rows in the contract's columns."""
-        struct = contract.name.split(".")[1]
-        return self._messages.where(F.col("table") == contract.name).select(
-            *(F.col(struct)[name].alias(name) for name in contract.column_names)
-        )
+        mine = self._messages.where(F.col("table") == contract.name)
+        return mine.select(F.inline(contract.name.split(".")[1]))
+
+    def tables(self) -> frozenset[str]:
+        """Return the names of the tables that have rows; computes the batch."""
+        names = self._messages.select("table").distinct().toArrow()
+        return frozenset(names["table"].to_pylist())
 
     def arrow(self) -> pa.Table:
         """Return the whole batch."""
@@ -50,7 +53,7 @@ class SparkCommitter:
     def __init__(self, lake: LakeSettings, fence: Fence) -> None:
         self._lake, self._fence = lake, fence
         self._commits: dict[str, int] = {}
-        self._session: SparkSession
+        self._session = SparkSession.active()
 
     @contextmanager
     def hold(self, messages: DataFrame) -> Iterator[FrameBatch]:
@@ -84,9 +87,14 @@ class SparkCommitter:
         return Written(rows.count(), None)
 
     def insert_missing(
-        self, contract: TableContract, rows: DataFrame, transaction: Transaction
+        self,
+        contract: TableContract,
+        rows: DataFrame | pa.Table,
+        transaction: Transaction,
     ) -> Written:
         """See ``Committer.insert_missing``; counts the rows offered."""
+        if isinstance(rows, pa.Table):
+            rows = self._frame(contract, rows)
         times = _event_times(contract, rows)
         if not times:
             return Written(0, None)
@@ -101,7 +109,7 @@ class SparkCommitter:
         """See ``Committer.upsert``."""
         if rows.num_rows == 0:
             return Written(0, None)
-        frame = self._session.createDataFrame(rows, spark_schema(contract)).coalesce(1)
+        frame = self._frame(contract, rows)
         times = rows[contract.event_column].to_pylist()
         self._merge(
             contract,
@@ -111,6 +119,9 @@ class SparkCommitter:
             lambda m: m.whenMatchedUpdateAll().whenNotMatchedInsertAll(),
         )
         return Written(rows.num_rows, None)
+
+    def _frame(self, contract: TableContract, rows: pa.Table) -> DataFrame:
+        return self._session.createDataFrame(rows, spark_schema(contract)).coalesce(1)
 
     def _merge(
         self,

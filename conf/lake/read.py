@@ -14,13 +14,27 @@ from deltalake import DeltaTable
 from conf.lake.roots import table_uri
 from conf.lake.tables import DATE, INT, TABLES, TIMESTAMP, Column, TableContract
 
+# Facts are never rewritten, they get a later state; these show the newest one.
+_CURRENT = {
+    "silver.corrections": """
+        SELECT * FROM silver.corrections QUALIFY row_number() OVER (
+            PARTITION BY symbol, event_time_ns, message_hash
+            ORDER BY list_position(['matched', 'ambiguous', 'pending'], match_state)
+        ) = 1""",
+    "silver.gaps": """
+        SELECT * FROM silver.gaps QUALIFY row_number() OVER (
+            PARTITION BY gap_id
+            ORDER BY coalesce(list_position(['late', 'opened'], state), 0), known_time
+        ) = 1""",
+}
 _PARTITION_TYPES = {DATE: "DATE", INT: "INTEGER"}
 
 
 def connect(root: str) -> duckdb.DuckDBPyConnection:
     """Return an in-memory connection with one view ``layer.table`` per existing table.
 
-    A view shows the version that was newest then; ``refresh`` moves it on.
+    A table whose rows are states has a second view, ``layer.table_current``. Views show
+    the version that was newest then; ``refresh`` moves them on.
     """
     connection = offline_connection()
     refresh(connection, root)
@@ -34,7 +48,10 @@ def refresh(connection: duckdb.DuckDBPyConnection, root: str) -> None:
         if DeltaTable.is_deltatable(uri):
             connection.execute(f"CREATE SCHEMA IF NOT EXISTS {contract.layer}")
             rows = _select(connection, contract, DeltaTable(uri))
-            connection.execute(f"CREATE OR REPLACE VIEW {contract.name} AS {rows}")
+            _create_view(connection, contract.name, rows)
+            if contract.name in _CURRENT:
+                current = _CURRENT[contract.name]
+                _create_view(connection, f"{contract.name}_current", current)
 
 
 def scan(
@@ -64,6 +81,10 @@ def scan(
         relation = connection.sql(_select(connection, contract, table))
         rows = relation.filter(where).select(*names).to_arrow_table()
     return rows.cast(pa.schema([contract.schema.field(name) for name in names]))
+
+
+def _create_view(connection: duckdb.DuckDBPyConnection, name: str, rows: str) -> None:
+    connection.execute(f"CREATE OR REPLACE VIEW {name} AS {rows}")
 
 
 def offline_connection(**config: str) -> duckdb.DuckDBPyConnection:

@@ -5,6 +5,8 @@ UTC; ``event_time`` is the venue's clock, ``receive_time`` the producer's,
 ``arrival_time`` Kinesis's and ``ingest_time`` Spark's. Served tables use no deletion
 vectors, no column mapping, no v2 checkpoints and no type widening: every reader must
 be able to read them.
+
+Long because a lake has one list of what its tables promise.
 """
 
 from dataclasses import dataclass
@@ -49,9 +51,11 @@ class TableContract:
         columns: In storage order; the partition columns last.
         key: Columns that name a row; no two rows share them.
         partition_by: Partition columns.
-        event_column: Timestamp by which reads and merges are bounded, never changed.
+        event_column: Timestamp by which reads and merges are bounded.
         writer: The one process that commits and maintains it.
         version: Raised with each change of the columns.
+        is_bounded: Two rows of one key have the same event time, so a merge need not
+            look elsewhere. A table that is not must stay small.
     """
 
     name: str
@@ -62,6 +66,7 @@ class TableContract:
     event_column: str
     writer: str
     version: int = 1
+    is_bounded: bool = True
 
     @property
     def layer(self) -> str:
@@ -89,6 +94,7 @@ class TableContract:
 _SYMBOL = Column("symbol", STRING, "Ticker, as Alpaca writes it")
 _EVENT_TIME_NS = Column("event_time_ns", LONG, "Venue's clock, ns since 1970 UTC")
 _EVENT_TIME = Column("event_time", TIMESTAMP, "event_time_ns cut to microseconds")
+_MESSAGE_HASH = Column("message_hash", LONG, "xxhash64 of every field of the message")
 _CONDITIONS = Column("conditions", STRINGS, "Condition codes", nullable=True)
 _TAPE = Column("tape", STRING, "A NYSE, B regional, C Nasdaq", nullable=True)
 _LINEAGE = (
@@ -96,7 +102,7 @@ _LINEAGE = (
     Column("market_time", TIMESTAMP, "Market clock when the producer read it"),
     Column("arrival_time", TIMESTAMP, "Kinesis's clock"),
     Column("ingest_time", TIMESTAMP, "Spark's clock"),
-    Column("kind", STRING, "data, backfill or history"),
+    Column("kind", STRING, "data, backfill, history or gap"),
     Column("epoch", STRING, "Producer connection that read it"),
     Column("shard_id", STRING, "Kinesis shard"),
     Column("sequence_number", STRING, "Kinesis record, decimal digits"),
@@ -177,7 +183,11 @@ BARS = TableContract(
         _SYMBOL,
         Column("bar_length_s", INT, "Length of the bar in seconds"),
         Column("source", STRING, "alpaca: as received; trades: built by us"),
-        Column("revision", INT, "0 as first sent; restated (`u`): its trade_count"),
+        Column(
+            "revision",
+            INT,
+            "0 as first sent; restated (`u`) or a day so far (`d`): its trade_count",
+        ),
         Column("window_end", TIMESTAMP, "Closing time of the bar, exclusive"),
         Column("open", DOUBLE, "USD per share"),
         Column("high", DOUBLE, "USD per share"),
@@ -194,6 +204,134 @@ BARS = TableContract(
     partition_by=("day",),
     event_column="window_start",
     writer="silver",
+)
+
+CORRECTIONS = TableContract(
+    name="silver.corrections",
+    grain="one match state of a correction or cancel",
+    columns=(
+        Column("event_time", TIMESTAMP, "event_time_ns cut to microseconds"),
+        _SYMBOL,
+        Column("event_time_ns", LONG, "Venue's clock of the message, not the trade's"),
+        _MESSAGE_HASH,
+        Column(
+            "match_state",
+            STRING,
+            "pending: no such trade so far; ambiguous: several; matched: one",
+        ),
+        Column("action", STRING, "correct (`c`), cancel or error (`x`)"),
+        Column("exchange", STRING, "Venue code of the trade that is meant"),
+        Column("trade_id", LONG, "Its id"),
+        Column("price", DOUBLE, "Its price, USD per share"),
+        Column("size", LONG, "Its shares"),
+        Column("conditions", STRINGS, "Its condition codes", nullable=True),
+        Column("corrected_trade_id", LONG, "Id of the trade instead", nullable=True),
+        Column("corrected_price", DOUBLE, "USD per share", nullable=True),
+        Column("corrected_size", LONG, "Shares", nullable=True),
+        Column("corrected_conditions", STRINGS, "Condition codes", nullable=True),
+        _TAPE,
+        Column(
+            "trade_event_time_ns",
+            LONG,
+            "Venue's clock of the trade that it leads back to, once matched",
+            nullable=True,
+        ),
+        Column("known_time", TIMESTAMP, "Market clock when this state became known"),
+        *_LINEAGE,
+        Column("day", DATE, "UTC day of event_time"),
+    ),
+    key=("symbol", "event_time_ns", "message_hash", "match_state"),
+    partition_by=("day",),
+    event_column="event_time",
+    writer="silver",
+)
+
+STATUSES = TableContract(
+    name="silver.statuses",
+    grain="one trading status or price band",
+    columns=(
+        _EVENT_TIME,
+        _SYMBOL,
+        _EVENT_TIME_NS,
+        _MESSAGE_HASH,
+        Column("channel", STRING, "status (`s`) or luld (`l`)"),
+        Column("status_code", STRING, "The tape's code: H or 2 a halt", True),
+        Column("status_message", STRING, "The code in words", True),
+        Column("reason_code", STRING, "The tape's code", True),
+        Column("reason_message", STRING, "The reason in words", True),
+        Column("limit_up_price", DOUBLE, "Upper price band, USD per share", True),
+        Column("limit_down_price", DOUBLE, "Lower price band, USD per share", True),
+        Column("indicator", STRING, "The tape's code of the band", True),
+        _TAPE,
+        *_LINEAGE,
+        Column("day", DATE, "UTC day of event_time"),
+    ),
+    key=("symbol", "event_time_ns", "message_hash"),
+    partition_by=("day",),
+    event_column="event_time",
+    writer="silver",
+)
+
+ORDERS = TableContract(
+    name="silver.orders",
+    grain="one update of an order",
+    columns=(
+        Column("event_time", TIMESTAMP, "event_time_ns cut to microseconds"),
+        _SYMBOL,
+        Column("event_time_ns", LONG, "Broker's clock, ns since 1970 UTC"),
+        Column("order_id", STRING, "Broker's id of the order"),
+        Column("event", STRING, "new, partial_fill, fill, canceled, rejected, …"),
+        Column("execution_id", STRING, "Broker's id of this update, empty if none"),
+        Column("client_order_id", STRING, "The client's id of the order", True),
+        Column("status", STRING, "Of the order, after the event"),
+        Column("side", STRING, "buy or sell", nullable=True),
+        Column("order_type", STRING, "market, limit, …", nullable=True),
+        Column("time_in_force", STRING, "day, gtc, …", nullable=True),
+        Column("quantity", DOUBLE, "Shares ordered", nullable=True),
+        Column("notional", DOUBLE, "USD ordered instead of shares", nullable=True),
+        Column("limit_price", DOUBLE, "USD per share", nullable=True),
+        Column("stop_price", DOUBLE, "USD per share", nullable=True),
+        Column("filled_quantity", DOUBLE, "Shares filled so far", nullable=True),
+        Column("filled_price_mean", DOUBLE, "USD per share, so far", nullable=True),
+        Column("fill_price", DOUBLE, "USD per share, this execution", nullable=True),
+        Column("fill_quantity", DOUBLE, "Shares, this execution", nullable=True),
+        Column("position_quantity", DOUBLE, "Shares held after it", nullable=True),
+        *_LINEAGE,
+        Column("day", DATE, "UTC day of event_time"),
+    ),
+    key=("order_id", "event", "event_time_ns", "execution_id"),
+    partition_by=("day",),
+    event_column="event_time",
+    writer="silver",
+)
+
+GAPS = TableContract(
+    name="silver.gaps",
+    grain="one transition of a gap",
+    columns=(
+        Column("start_time", TIMESTAMP, "Begin of the interval, inclusive"),
+        Column("symbol", STRING, "Ticker; * if everything is subscribed"),
+        Column("gap_id", STRING, "<epoch that ended>/<channel>/<symbol>"),
+        Column(
+            "state",
+            STRING,
+            "opened, late; then backfilled, halted, closed_market or lost",
+        ),
+        Column("channel", STRING, "Alpaca's name: trades, quotes, bars, …"),
+        Column("cause", STRING, "cut, mute, half_open, slow_client, restart, …"),
+        Column("end_time", TIMESTAMP, "End, exclusive; null while open", True),
+        Column("backfilled_rows", LONG, "Messages fetched, copies included", True),
+        Column("detail", STRING, "Why lost or late", nullable=True),
+        Column("known_time", TIMESTAMP, "Market clock of the transition"),
+        *_LINEAGE,
+        Column("day", DATE, "UTC day of start_time"),
+    ),
+    key=("gap_id", "state"),
+    partition_by=("day",),
+    event_column="start_time",
+    writer="silver",
+    # A producer on another disk may tell the same transition with another start.
+    is_bounded=False,
 )
 
 REJECTS = TableContract(
@@ -253,6 +391,17 @@ SYMBOL_STATS = TableContract(
 
 TABLES: dict[str, TableContract] = {
     table.name: table
-    for table in (RECORDS, TRADES, QUOTES, BARS, REJECTS, SYMBOL_STATS)
+    for table in (
+        RECORDS,
+        TRADES,
+        QUOTES,
+        BARS,
+        CORRECTIONS,
+        STATUSES,
+        ORDERS,
+        GAPS,
+        REJECTS,
+        SYMBOL_STATS,
+    )
 }
 """Every table of the lake by its name."""

@@ -22,8 +22,8 @@ from typing import Any
 
 import duckdb
 
+from infra.local.kinds import QUOTES, TRADES
 from infra.local.reader import Sighting
-from infra.local.truth import QUOTES, TRADES
 
 SECOND_NS = 10**9
 Distribution = dict[str, float | None]

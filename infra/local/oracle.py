@@ -8,6 +8,7 @@ once, with the lineage of a stored line that carries it; gold must equal a recou
 
 # ruff: noqa: S608 - every name in this SQL is one of our own
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,13 +17,16 @@ from deltalake import DeltaTable
 
 from infra.local import recount, stream_contents, truth
 from infra.local.comparison import TableReport, compare, count, rows
+from infra.local.kinds import KINDS
+from infra.local.ledger import LEDGERS, judge_ledger
 
-_TIMES = {
-    "trades": ("event_time",),
-    "quotes": ("event_time",),
-    "bars": ("window_start", "window_end"),
+_TIMES = {"bars": ("window_start", "window_end")}
+_EVENT_TIME = ("event_time",)
+_LINEAGE = {
+    "receive_time": "receive_us",
+    "market_time": "market_us",
+    "arrival_time": "arrival_us",
 }
-_LINEAGE = ("receive", "market", "arrival")
 
 
 @dataclass(frozen=True)
@@ -79,11 +83,15 @@ def judge(
     truth.expect(db)
     for table in ("bronze.records", "silver.rejects", "gold.symbol_stats"):
         _load(db, lake, table)
-    for name in truth.KINDS:
-        _load(db, lake, f"silver.{name}", _integer_times(name), "kind <> 'history'")
+    for name in KINDS:
+        times = _integers((*_TIMES.get(name, _EVENT_TIME), *_LINEAGE))
+        _load(db, lake, f"silver.{name}", times, "kind <> 'history'")
+    for name, ledger in LEDGERS.items():
+        _load(db, lake, f"silver.{name}", _integers((*ledger.times, *_LINEAGE)))
     tables = [
         _judge_bronze(db),
-        *(_judge_silver(db, name) for name in truth.KINDS),
+        *(_judge_silver(db, name) for name in KINDS),
+        *(judge_ledger(db, name) for name in LEDGERS),
         _judge_rejects(db),
         recount.judge_stats(db),
     ]
@@ -107,11 +115,11 @@ def _load(
     db.unregister("dataset")
 
 
-def _integer_times(name: str) -> str:
+def _integers(times: Iterable[str]) -> str:
     """Return SQL for a silver table's timestamps as integers, beside themselves."""
-    times = {time: f"{time}_us" for time in _TIMES[name]}
-    times |= {f"{time}_time": f"{time}_us" for time in _LINEAGE}
-    return "".join(f", epoch_us({time}) AS {alias}" for time, alias in times.items())
+    return "".join(
+        f", epoch_us({time}) AS {_LINEAGE.get(time, f'{time}_us')}" for time in times
+    )
 
 
 def _judge_bronze(db: duckdb.DuckDBPyConnection) -> TableReport:

@@ -20,10 +20,11 @@ from conf.errors import FixSetup
 from conf.logs import get_logger
 from conf.settings import Settings, SimulatorSettings
 from infra.local import machine, oracle, recording, shown, stream_contents
+from infra.local.kinds import KINDS
 from infra.local.kinesis.store import DATABASE_NAME
 from infra.local.latency import SECOND_NS, Lag, lag_at, measure
 from infra.local.observe import Observation, Strike, observe
-from infra.local.truth import KINDS, Summary, read_summary
+from infra.local.truth import Summary, read_summary
 from infra.local.verdict import broken_bounds
 
 INJECTED = {

@@ -24,7 +24,8 @@ from infra.local.kinesis import sequence
 from infra.local.truth import MALFORMED, NORMAL, REJECT_KEY
 
 _CHUNK = 50_000
-_MESSAGE_KINDS = ("data", "backfill", "history")
+_MARKET_KINDS = ("data", "backfill", "history")
+_MESSAGE_KINDS = (*_MARKET_KINDS, "gap")
 
 _RECORD = pa.schema(
     {
@@ -90,7 +91,8 @@ def load(db: duckdb.DuckDBPyConnection, database: Path) -> None:
         # CASE keeps DuckDB from parsing what is no JSON
         """, CASE WHEN is_json THEN text ->> '$.S' END AS symbol,
         epoch_ns(TRY_CAST(CASE WHEN is_json THEN text ->> '$.t' END AS TIMESTAMP_NS))
-            AS event_time_ns""",
+            AS event_time_ns,
+        CASE WHEN is_json THEN text ->> '$.stream' END IS NOT NULL AS is_account""",
     )
 
 
@@ -110,7 +112,7 @@ def expect_stored(db: duckdb.DuckDBPyConnection) -> None:
         messages AS (
             SELECT DISTINCT ON (epoch, frame, index)
                 epoch, frame, index, text, occurrence, is_json
-            FROM lines WHERE kind <> 'history'
+            FROM lines WHERE kind NOT IN ('history', 'gap') AND NOT is_account
         )
         SELECT
             row_number() OVER (ORDER BY epoch, frame, index) AS place,
@@ -133,7 +135,7 @@ def resent_messages(database: Path) -> int:
     return sum(
         len(payload.splitlines()) - 1
         for shard_id, number, _, _, payload in _rows(database)
-        if (shard_id, number) in ledger and _kind(payload) in _MESSAGE_KINDS
+        if (shard_id, number) in ledger and _kind(payload) in _MARKET_KINDS
     )
 
 

@@ -10,18 +10,22 @@ A DuckDB connection carries the tables from step to step:
     expected_trades    one row per trade that silver.trades must hold, and so on
     expected_quotes    identical quotes are numbered in feed order
     expected_bars      revision 0 as first sent, its trades as restated
+    expected_corrections  each message in each state that it had
+    expected_statuses
     expected_rejects   one text per message that no table can hold
 """
 
 # ruff: noqa: S608 - every name in this SQL is one of our own
 
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
 
 import duckdb
 import msgspec
 
 from conf.errors import FixSetup
+from infra.local import matching
+from infra.local.kinds import KINDS, Kind
 
 NORMAL, REPEATED, LATE, MALFORMED = "n", "r", "l", "m"
 
@@ -41,86 +45,6 @@ class Summary(msgspec.Struct, frozen=True):
     first_due_ns: int | None
     last_due_ns: int | None
     max_behind_ms: float
-
-
-@dataclass(frozen=True)
-class Kind:
-    """How one table's messages are parsed.
-
-    Attributes:
-        types: Alpaca's ``T`` of its messages.
-        fields: Column -> (Alpaca's key, SQL type).
-        identity: Columns that name an event; None: every message is one.
-        derived: Column -> SQL over the parsed ones.
-    """
-
-    types: tuple[str, ...]
-    fields: dict[str, tuple[str, str]]
-    identity: tuple[str, ...] | None
-    derived: dict[str, str]
-
-
-_SYMBOL = {"symbol": ("S", "VARCHAR")}
-_ENDING = {"conditions": ("c", "JSON"), "tape": ("z", "VARCHAR")}
-
-TRADES = Kind(
-    types=("t",),
-    fields={
-        **_SYMBOL,
-        "event_time_ns": ("t", "TIMESTAMP_NS"),
-        "exchange": ("x", "VARCHAR"),
-        "trade_id": ("i", "BIGINT"),
-        "price": ("p", "DOUBLE"),
-        "size": ("s", "BIGINT"),
-        **_ENDING,
-    },
-    identity=("symbol", "exchange", "trade_id", "event_time_ns"),
-    derived={
-        "event_time_us": "event_time_ns // 1000",
-        "day": "make_timestamp(event_time_ns // 1000)::DATE",
-    },
-)
-QUOTES = Kind(
-    types=("q",),
-    fields={
-        **_SYMBOL,
-        "event_time_ns": ("t", "TIMESTAMP_NS"),
-        "bid_exchange": ("bx", "VARCHAR"),
-        "bid_price": ("bp", "DOUBLE"),
-        "bid_size": ("bs", "BIGINT"),
-        "ask_exchange": ("ax", "VARCHAR"),
-        "ask_price": ("ap", "DOUBLE"),
-        "ask_size": ("as", "BIGINT"),
-        **_ENDING,
-    },
-    identity=None,
-    derived=TRADES.derived,
-)
-BARS = Kind(
-    types=("b", "u"),
-    fields={
-        **_SYMBOL,
-        "window_start_ns": ("t", "TIMESTAMP_NS"),
-        "open": ("o", "DOUBLE"),
-        "high": ("h", "DOUBLE"),
-        "low": ("l", "DOUBLE"),
-        "close": ("c", "DOUBLE"),
-        "volume": ("v", "BIGINT"),
-        "trade_count": ("n", "BIGINT"),
-        "vwap": ("vw", "DOUBLE"),
-        "type": ("T", "VARCHAR"),
-    },
-    identity=("symbol", "window_start_ns", "type", "trade_count"),
-    derived={
-        "window_start_us": "window_start_ns // 1000",
-        "window_end_us": "window_start_ns // 1000 + 60000000",
-        "bar_length_s": "60",
-        "source": "'alpaca'",
-        "revision": "CASE type WHEN 'u' THEN coalesce(trade_count, 1) ELSE 0 END",
-        "day": "make_timestamp(window_start_ns // 1000)::DATE",
-    },
-)
-KINDS = {"trades": TRADES, "quotes": QUOTES, "bars": BARS}
 
 
 def read_summary(truth_dir: Path) -> Summary:
@@ -172,6 +96,7 @@ def expect(db: duckdb.DuckDBPyConnection) -> None:
     )
     for name, kind in KINDS.items():
         db.execute(f"CREATE OR REPLACE TABLE expected_{name} AS {_expected(kind)}")
+    matching.expect_states(db)
     held = [type_ for kind in KINDS.values() for type_ in kind.types]
     db.execute(
         f"""
@@ -186,10 +111,12 @@ def columns(name: str) -> list[str]:
     """Return the columns in which a stored row must equal the one expected."""
     kind = KINDS[name]
     own = [c for c in (*kind.fields, *kind.derived) if c not in _SCAFFOLD]
+    if name == "corrections":
+        own += matching.STATE_COLUMNS
     return [*own, "occurrence"] if kind.identity is None else own
 
 
-_SCAFFOLD = ("type", "window_start_ns")
+_SCAFFOLD = ("type", "code", "window_start_ns")
 
 
 def _expected(kind: Kind) -> str:
@@ -217,20 +144,26 @@ def _expected(kind: Kind) -> str:
 
 
 def _parsed(kind: Kind) -> str:
-    paths = [f"$.{key}" for key, _ in kind.fields.values()]
+    keys = [key for names, _ in kind.fields.values() for key in names.split("|")]
+    paths = [f"$.{key}" for key in keys]
+    place = {key: f"f[{number}]" for number, key in enumerate(keys, start=1)}
     values = ", ".join(
-        f"{_typed(f'f[{number}]', sql_type)} AS {name}"
-        for number, (name, (_, sql_type)) in enumerate(kind.fields.items(), start=1)
+        f"{_typed(_first(place[key] for key in names.split('|')), sql_type)} AS {name}"
+        for name, (names, sql_type) in kind.fields.items()
     )
     # A repeated quote would be another event to all who see it: it must not be sent.
     events = "true" if kind.identity else f"flag <> '{REPEATED}'"
     return f"""
-        SELECT place, due_ns, flag = '{LATE}' AS is_late, occurrence, {values}
+        SELECT place, text, due_ns, flag = '{LATE}' AS is_late, occurrence, {values}
         FROM (
             SELECT *, json_extract_string(text, [{_quoted(paths)}]) AS f FROM sent
             WHERE type IN ({_quoted(kind.types)}) AND {events}
         )
     """
+
+
+def _first(texts: Iterable[str]) -> str:
+    return f"coalesce({', '.join(texts)})"
 
 
 def _typed(text: str, sql_type: str) -> str:

@@ -13,7 +13,14 @@ from deltalake.exceptions import TableNotFoundError
 from conf.lake.create import ensure_tables
 from conf.lake.read import connect, refresh, scan
 from conf.lake.roots import table_uri
-from conf.lake.tables import REJECTS, TABLES, TRADES, TableContract
+from conf.lake.tables import (
+    CORRECTIONS,
+    GAPS,
+    REJECTS,
+    TABLES,
+    TRADES,
+    TableContract,
+)
 
 MONDAY = datetime(2026, 11, 23, 14, 30, 0, 123456, tzinfo=UTC)
 TUESDAY = datetime(2026, 11, 24, 14, 30, tzinfo=UTC)
@@ -117,3 +124,53 @@ def test_a_parquet_time_without_zone_is_read_as_utc(root: str, tmp_path: Path):
     assert scan(root, TRADES, columns=["event_time"]).to_pylist() == [
         {"event_time": MONDAY}
     ]
+
+
+def states(root: str, contract: TableContract, *states: dict[str, object]) -> None:
+    sample = {column.name: _SAMPLES.get(column.type) for column in contract.columns}
+    times = {
+        column.name: MONDAY
+        for column in contract.columns
+        if pa.types.is_timestamp(column.type)
+    }
+    ensure_tables(root, [contract])
+    write(
+        root,
+        contract,
+        *({**sample, **times, "day": MONDAY.date(), **s} for s in states),
+    )
+
+
+def test_the_current_view_shows_the_newest_state_of_each_correction(root: str):
+    rows = [
+        {"message_hash": 1, "match_state": "matched"},
+        {"message_hash": 1, "match_state": "pending"},
+        {"message_hash": 2, "match_state": "pending"},
+        {"message_hash": 3, "match_state": "pending"},
+        {"message_hash": 3, "match_state": "ambiguous"},
+    ]
+    states(root, CORRECTIONS, *rows)
+    with connect(root) as lake:
+        found = lake.sql(
+            "SELECT message_hash, match_state FROM silver.corrections_current"
+        ).fetchall()
+
+    assert dict(found) == {1: "matched", 2: "pending", 3: "ambiguous"}
+    assert len(found) == 3
+
+
+def test_the_current_view_shows_the_last_state_of_each_gap(root: str):
+    # the market clock stands still in a replay: it does not order states
+    rows = [
+        {"gap_id": "a", "state": "opened"},
+        {"gap_id": "b", "state": "late"},
+        {"gap_id": "b", "state": "opened"},
+        {"gap_id": "c", "state": "lost"},
+        {"gap_id": "c", "state": "late"},
+        {"gap_id": "c", "state": "opened"},
+    ]
+    states(root, GAPS, *rows)
+    with connect(root) as lake:
+        found = lake.sql("SELECT gap_id, state FROM silver.gaps_current").fetchall()
+
+    assert sorted(found) == [("a", "opened"), ("b", "late"), ("c", "lost")]

@@ -73,7 +73,7 @@ class Layers:
         )
         return Settings(lake=lake)
 
-    def land(self, *payloads: bytes) -> list[str]:
+    def land(self, *payloads: bytes, key: str = "AAPL") -> list[str]:
         """Put records into bronze in one commit and return their numbers."""
         now = datetime.now(UTC)
         ensure_tables(self.chosen.lake.root, [RECORDS])
@@ -82,7 +82,7 @@ class Layers:
                 "arrival_time": now,
                 "shard_id": "shardId-000000000000",
                 "sequence_number": str(next(_sequence_numbers)),
-                "partition_key": "AAPL",
+                "partition_key": key,
                 "ingest_time": now,
                 "data": data,
                 "day": now.date(),

@@ -66,8 +66,9 @@ class Writer:
 
     def _messages(self, contract: TableContract, rows: pa.Table) -> DataFrame:
         frame = self.spark.createDataFrame(rows, spark_schema(contract))
-        struct = F.struct(*contract.column_names).alias(contract.name.split(".")[1])
-        return frame.select(F.lit(contract.name).alias("table"), struct)
+        row = F.array(F.struct(*contract.column_names))
+        named = row.alias(contract.name.split(".")[1])
+        return frame.select(F.lit(contract.name).alias("table"), named)
 
 
 def stats(*windows: tuple[datetime, list[int]], version: int = 1) -> pa.Table:

@@ -1,7 +1,9 @@
 """Bronze to silver to gold: every message once, whatever is run again."""
 
 import random
+import shutil
 import statistics
+import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -11,10 +13,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from deltalake import DeltaTable
 from pyspark.sql import SparkSession
 
-from conf.lake.tables import BARS, QUOTES, REJECTS, SYMBOL_STATS, TRADES
+import gold.job
+from conf.lake.read import connect
+from conf.lake.tables import (
+    BARS,
+    CORRECTIONS,
+    GAPS,
+    ORDERS,
+    QUOTES,
+    REJECTS,
+    STATUSES,
+    SYMBOL_STATS,
+    TRADES,
+)
 from conf.market import wire
+from producer.relay import HEARTBEAT_KEY
 from tests.integration.lake.layers import Layers, payload, rfc3339
 
 pytestmark = pytest.mark.spark
@@ -114,6 +130,15 @@ def trade_ids(layers: Layers) -> list[int]:
 
 QUOTE = wire.Quote("AMD", "U", 87.66, 1, "Q", 87.68, 4, rfc3339(MIDNIGHT))
 BAR = wire.Bar("SPY", 9.0, 9.5, 8.5, 9.25, 49, rfc3339(MIDNIGHT - timedelta(hours=1)))
+HALT = wire.Status("SPY", "H", "Trading Halt", "T1", "News", rfc3339(MIDNIGHT))
+ORDER = (
+    b'{"stream":"trade_updates","data":{"event":"new","timestamp":'
+    b'"2026-11-23T23:59:59Z","order":{"id":"o1","symbol":"SPY","status":"new"}}}'
+)
+GAP = (
+    b'{"T":"gap","S":"AAPL","t":"2026-11-23T23:59:59Z","gap_id":"e0/trades/AAPL",'
+    b'"state":"opened","channel":"trades","cause":"cut","from":"2026-11-23T23:59:00Z"}'
+)
 
 
 @pytest.fixture(scope="module", params=["embedded", "spark"])
@@ -170,6 +195,50 @@ def test_a_window_is_final_once_the_market_clock_has_passed_it(finished):
     }
 
 
+def test_rare_messages_are_stored_once_and_corrections_find_their_trades(again):
+    lake, market = again
+    sold = market.trades[3]
+    late = market.trade(MIDNIGHT - timedelta(hours=2), conditions=["@"])
+    rare = payload(MIDNIGHT, cancel_of(sold), cancel_of(late), HALT)
+    gap = payload(MIDNIGHT, GAP, kind="gap")
+    lake.land(rare, gap, payload(MIDNIGHT, ORDER))
+    lake.land(rare, gap, payload(MIDNIGHT, ORDER))
+    lake.run_silver()
+    assert states_of(lake) == {sold.trade_id: "matched", late.trade_id: "pending"}
+
+    lake.land(payload(MIDNIGHT, late, late=True))
+    lake.delete_checkpoint("silver", "silver_late")
+    lake.run_silver()
+    assert states_of(lake) == {sold.trade_id: "matched", late.trade_id: "matched"}
+    assert len(lake.rows(CORRECTIONS)) == 4
+    assert [row["status_code"] for row in lake.rows(STATUSES)] == ["H"]
+    assert [row["order_id"] for row in lake.rows(ORDERS)] == ["o1"]
+    assert [row["gap_id"] for row in lake.rows(GAPS)] == ["e0/trades/AAPL"]
+    assert lake.rows(REJECTS) == []
+
+
+def states_of(lake: Layers) -> dict[int, str]:
+    with connect(lake.chosen.lake.root) as tables:
+        found = tables.sql(
+            "SELECT trade_id, match_state, trade_event_time_ns"
+            " FROM silver.corrections_current"
+        ).fetchall()
+    assert all((state == "matched") == (time is not None) for _, state, time in found)
+    return {trade_id: state for trade_id, state, _ in found}
+
+
+def cancel_of(trade: wire.Trade) -> wire.CancelError:
+    return wire.CancelError(
+        symbol=trade.symbol,
+        trade_id=trade.trade_id,
+        exchange=trade.exchange,
+        price=trade.price,
+        size=trade.size,
+        action="C",
+        event_time=rfc3339(MIDNIGHT - timedelta(seconds=1)),
+    )
+
+
 def test_silver_adds_nothing_when_its_checkpoints_are_deleted(again):
     lake, _ = again
     before = lake.rows(TRADES)
@@ -194,6 +263,52 @@ def test_gold_counts_nothing_twice_when_its_checkpoint_is_deleted(again):
     lake.run_silver()
     lake.run_gold()
     assert stats_of(lake) == recount(market.trades)
+
+
+@pytest.mark.parametrize("newest", ["dropped", "compacted"])
+def test_gold_recounts_what_is_left_when_the_newest_commit_added_nothing(again, newest):
+    lake, market = again
+    trades = DeltaTable(f"{lake.chosen.lake.root}/silver/trades")
+    before, day = stats_of(lake), MIDNIGHT.date() - timedelta(days=1)
+    if newest == "dropped":
+        trades.delete(f"day = '{day}'")
+        shutil.rmtree(Path(trades.table_uri.removeprefix("file://")) / f"day={day}")
+    else:
+        trades.optimize.compact()
+        trades.vacuum(0, dry_run=False, enforce_retention_duration=False)
+    lake.delete_checkpoint("gold")
+    lake.run_gold()
+    assert stats_of(lake) == before
+
+    lake.land(*market.minutes(MIDNIGHT + timedelta(minutes=1), minutes=1))
+    lake.run_silver()
+    lake.run_gold()
+    assert stats_of(lake) == recount(market.trades)
+
+
+def test_the_market_clock_closes_a_window_when_no_trade_does(
+    spark: SparkSession, tmp_path: Path
+):
+    #  clock of a replay: the trade's, then a heartbeat's 61 s later
+    lake, market = Layers(spark, tmp_path, "embedded"), Market(seed=4)
+    lake.land(payload(MIDNIGHT, market.trade(MIDNIGHT, conditions=["@"])))
+    lake.run_silver()
+    gold_query = gold.job.start(spark, lake.chosen)
+    gold_query.processAllAvailable()
+    (row,) = lake.rows(SYMBOL_STATS)
+    assert not row["is_final"]
+
+    for seconds in (61, 62):
+        clock = MIDNIGHT + timedelta(seconds=seconds)
+        lake.land(payload(clock, b"{}", kind="heartbeat"), key=HEARTBEAT_KEY)
+    deadline = time.monotonic() + 20
+    while not row["is_final"] and time.monotonic() < deadline:
+        (row,) = lake.rows(SYMBOL_STATS)
+    gold_query.stop()
+    lake.release()
+
+    assert row["is_final"]
+    assert row["trade_count"] == 1
 
 
 def test_the_last_window_of_a_day_becomes_final_on_the_next(

@@ -1,4 +1,7 @@
-"""A small market: what it sent, what Kinesis stored of it, and the correct lake."""
+"""A small market: what it sent, what Kinesis stored of it, and the correct lake.
+
+Long because the correct lake spells out every column of every table.
+"""
 
 import json
 from contextlib import closing
@@ -69,15 +72,58 @@ TRADES = [
 ]
 QUOTES = [quote(5, 190.0, 3), quote(5, 190.0, 3), quote(5, 190.0, 4), quote(6, 190, 3)]
 BARS = [bar("b", 157), bar("u", 164)]
+CORRECTION = {
+    "T": "c", "S": "AAPL", "x": "V", "oi": 1, "op": 190.0, "os": 100, "oc": ["@"],
+    "ci": 6, "cp": 190.1, "cs": 90, "cc": ["@", "I"], "t": rfc3339(70 * 10**9),
+    "z": "C",
+}  # fmt: skip
+CANCELS = [
+    {"T": "x", "S": "AAPL", "x": "V", "i": i, "p": 190.1, "s": 90, "a": a,
+     "t": rfc3339(71 * 10**9), "z": "C"}
+    for i, a in ((6, "C"), (99, "E"))
+]  # fmt: skip
+STATUSES = [
+    {"T": "s", "S": "AAPL", "sc": "H", "sm": "Trading Halt", "rc": "T1", "rm": "News",
+     "t": rfc3339(72 * 10**9), "z": "C"},
+    {"T": "l", "S": "AAPL", "u": 199.5, "d": 180.5, "i": "B",
+     "t": rfc3339(73 * 10**9), "z": "C"},
+]  # fmt: skip
+RARE = [CORRECTION, *CANCELS, *STATUSES, bar("d", 157)]
 BROKEN = '[{"T":"t","S":"AAPL","i":10'
 MALFORMED = [
     text_of({"T": "t", "i": 9, "p": 1.0}),
     BROKEN,
     text_of({"T": "t", "S": "AAPL", "c": "A" * 200_000}),
 ]
-MESSAGES = [*map(text_of, [*TRADES, *QUOTES, *BARS]), *MALFORMED]
-FLAGS = "nnnnl" + "nono" + "nn" + "mmm"
+MESSAGES = [
+    *map(text_of, [*TRADES, *QUOTES, *BARS]),
+    *MALFORMED,
+    *map(text_of, RARE),
+]
+FLAGS = "nnnnl" + "nono" + "nn" + "mmm" + "nnnnnn"
 OCCURRENCES = {6: 1}
+
+
+GAP = {
+    "T": "gap", "S": "AAPL", "t": "2026-03-02T15:30:40Z", "gap_id": "E0/trades/AAPL",
+    "state": "opened", "channel": "trades", "cause": "cut",
+    "from": "2026-03-02T15:30:38.25Z",
+}  # fmt: skip
+GAPS = [
+    GAP,
+    GAP | {"state": "lost", "to": "2026-03-02T15:30:39Z", "rows": 0, "detail": "no"},
+]
+ORDER = {
+    "stream": "trade_updates",
+    "data": {
+        "event": "new", "timestamp": "2026-03-02T15:30:50.000000001Z",
+        "order": {"id": "o1", "symbol": "AAPL", "qty": "100", "status": "new"},
+    },
+}  # fmt: skip
+FILL = {
+    "stream": "trade_updates",
+    "data": ORDER["data"] | {"event": "fill", "execution_id": "x1", "price": "190.5"},
+}
 
 
 def write_truth(folder: Path) -> None:
@@ -90,20 +136,39 @@ def write_truth(folder: Path) -> None:
 
 def write_kinesis(folder: Path) -> Path:
     """One record with everything, after the copy whose answer was lost."""
-    payload = pack(encode_header("data", "E1", "simulator/iex"), wire_lines())
-    heartbeat = encode_header("heartbeat", "E1", "simulator/iex")
     with closing(Store(folder)) as store:
         store.writer.execute(
             'INSERT INTO shards (key, stream_name, "index", hash_start, hash_end,'
             " created_ms, last_position) VALUES (1, 's', 0, '0', '1', ?, 0)",
             (CREATED_MS,),
         )
-        for count, data in enumerate((payload, payload, heartbeat)):
+        for count, data in enumerate(payloads()):
             row = (1, position(count), "AAPL", data)
             store.writer.execute("INSERT INTO records VALUES (?, ?, ?, ?)", row)
         ledger = ("s", SHARD, number(RESENT))
         store.writer.execute("INSERT INTO injected_duplicates VALUES (?, ?, ?)", ledger)
     return folder / DATABASE_NAME
+
+
+def payloads() -> list[bytes]:
+    """One record with everything, after its copy; then those of other kinds."""
+    market = pack(encode_header("data", "E1", "simulator/iex"), wire_lines())
+    heartbeat = encode_header("heartbeat", "E1", "simulator/iex")
+    gaps = pack(encode_header("gap", "run", "simulator/iex"), ledger_lines(GAPS))
+    orders = pack(
+        encode_header("data", "A1", "simulator/trade_updates"),
+        ledger_lines([ORDER, FILL]),
+    )
+    return [market, market, heartbeat, gaps, orders]
+
+
+def ledger_lines(messages: list[Row]) -> list[bytes]:
+    return [
+        encode_line(
+            Line(i, 0, RECEIVE_NS, RECEIVE_NS, 0, msgspec.Raw(text_of(m).encode()))
+        )
+        for i, m in enumerate(messages)
+    ]
 
 
 def wire_lines() -> list[bytes]:
@@ -132,7 +197,22 @@ def correct_lake() -> Lake:
         "bronze.records": bronze_rows(),
         "silver.trades": [trade_row(i) for i in range(5)],
         "silver.quotes": [quote_row(i) for i in range(5, 9)],
-        "silver.bars": [bar_row(9, 0, 157), bar_row(10, 3, 164), history_bar()],
+        "silver.bars": [
+            bar_row(9, 0, 157),
+            bar_row(10, 3, 164),
+            bar_row(19, 3, 157, length_s=86_400),
+            history_bar(),
+        ],
+        "silver.corrections": [
+            correction_row("pending"),
+            correction_row("matched"),
+            cancel_row(15, "pending"),
+            cancel_row(15, "matched"),
+            cancel_row(16, "pending"),
+        ],
+        "silver.statuses": [status_row(), band_row()],
+        "silver.gaps": [gap_row(0), gap_row(1)],
+        "silver.orders": [order_row(0), order_row(1)],
         "silver.rejects": [reject_row(11, FIRST), reject_row(12, FIRST), huge_reject()],
         "gold.symbol_stats": [
             stats_row(MINUTE, [190.0, 190.25, 190.5], 157),
@@ -142,8 +222,6 @@ def correct_lake() -> Lake:
 
 
 def bronze_rows() -> list[Row]:
-    payload = pack(encode_header("data", "E1", "simulator/iex"), wire_lines())
-    heartbeat = encode_header("heartbeat", "E1", "simulator/iex")
     return [
         {
             "arrival_time": ARRIVED,
@@ -154,7 +232,7 @@ def bronze_rows() -> list[Row]:
             "data": data,
             "day": ARRIVED.date(),
         }
-        for count, data in enumerate((payload, payload, heartbeat))
+        for count, data in enumerate(payloads())
     ]
 
 
@@ -209,13 +287,105 @@ def quote_row(message: int) -> Row:
     }
 
 
-def bar_row(message: int, revision: int, volume: int) -> Row:
+def amendment_row(message: int, offset_s: int, state: str) -> Row:
+    root_ns = MINUTE_NS + 1_000_000_001
+    return event(message, offset_s * 10**9) | {
+        "message_hash": message,
+        "match_state": state,
+        "exchange": "V",
+        "trade_event_time_ns": root_ns if state == "matched" else None,
+        "known_time": RECEIVED,
+    }
+
+
+def correction_row(state: str) -> Row:
+    return amendment_row(14, 70, state) | {
+        "action": "correct",
+        "trade_id": 1,
+        "price": 190.0,
+        "size": 100,
+        "conditions": ["@"],
+        "corrected_trade_id": 6,
+        "corrected_price": 190.1,
+        "corrected_size": 90,
+        "corrected_conditions": ["@", "I"],
+    }
+
+
+def cancel_row(message: int, state: str) -> Row:
+    sent = CANCELS[message - 15]
+    return amendment_row(message, 71, state) | {
+        "action": {"C": "cancel", "E": "error"}[sent["a"]],
+        "trade_id": sent["i"],
+        "price": 190.1,
+        "size": 90,
+    }
+
+
+def status_row() -> Row:
+    return event(17, 72 * 10**9) | {
+        "message_hash": 1,
+        "channel": "status",
+        "status_code": "H",
+        "status_message": "Trading Halt",
+        "reason_code": "T1",
+        "reason_message": "News",
+    }
+
+
+def band_row() -> Row:
+    return event(18, 73 * 10**9) | {
+        "message_hash": 2,
+        "channel": "luld",
+        "limit_up_price": 199.5,
+        "limit_down_price": 180.5,
+        "indicator": "B",
+    }
+
+
+def gap_row(nth: int) -> Row:
+    origin = {"kind": "gap", "epoch": "run", "sequence_number": number(3)}
+    opened = (
+        lineage(nth)
+        | origin
+        | {
+            "start_time": MINUTE + timedelta(seconds=38.25),
+            "gap_id": "E0/trades/AAPL",
+            "state": "opened",
+            "channel": "trades",
+            "cause": "cut",
+            "known_time": MINUTE + timedelta(seconds=40),
+        }
+    )
+    end = {"end_time": MINUTE + timedelta(seconds=39), "backfilled_rows": 0}
+    return opened | {"state": "lost", "detail": "no"} | end if nth else opened
+
+
+def order_row(nth: int) -> Row:
+    origin = {"epoch": "A1", "sequence_number": number(4)}
+    new = (
+        event(nth, 50 * 10**9 + 1)
+        | origin
+        | {
+            "tape": None,
+            "order_id": "o1",
+            "event": "new",
+            "execution_id": "",
+            "status": "new",
+            "quantity": 100.0,
+        }
+    )
+    fill = {"event": "fill", "execution_id": "x1", "fill_price": 190.5}
+    return new | fill if nth else new
+
+
+def bar_row(message: int, revision: int, volume: int, *, length_s: int = 60) -> Row:
     return lineage(message) | {
         "window_start": MINUTE,
-        "bar_length_s": 60,
+        "bar_length_s": length_s,
         "source": "alpaca",
         "revision": revision,
-        "window_end": MINUTE + timedelta(minutes=1),
+        "window_end": MINUTE + timedelta(seconds=length_s),
         "open": 190.0,
         "high": 190.5,
         "low": 190.0,

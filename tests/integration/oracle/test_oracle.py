@@ -82,7 +82,8 @@ def test_a_correct_lake_has_no_fault(judged: Judged, only_stored: bool):
     report = judged(correct_lake(), only_stored=only_stored)
     assert faults(report) == {}
     assert [(t.expected, t.stored) for t in report.tables] == [
-        (3, 3), (5, 5), (4, 4), (2, 2), (3, 3), (2, 2),
+        (5, 5), (5, 5), (4, 4), (3, 3), (5, 5), (2, 2), (2, 2), (2, 2), (3, 3),
+        (2, 2),
     ]  # fmt: skip
     assert report.rejected == 3
 
@@ -137,6 +138,31 @@ ALTERED = [
     ("silver.bars", "window_end", MINUTE),
     ("silver.bars", "bar_length_s", 300),
     ("silver.bars", "revision", 7),
+    ("silver.corrections", "match_state", "ambiguous"),
+    ("silver.corrections", "action", "cancel"),
+    ("silver.corrections", "trade_id", 2),
+    ("silver.corrections", "price", 190.1),
+    ("silver.corrections", "size", 90),
+    ("silver.corrections", "conditions", None),
+    ("silver.corrections", "corrected_trade_id", None),
+    ("silver.corrections", "corrected_price", 190.0),
+    ("silver.corrections", "corrected_size", 100),
+    ("silver.corrections", "corrected_conditions", ["@"]),
+    ("silver.corrections", "trade_event_time_ns", MINUTE_NS + 1_000_000_001),
+    ("silver.statuses", "channel", "luld"),
+    ("silver.statuses", "status_code", "T"),
+    ("silver.statuses", "reason_message", None),
+    ("silver.statuses", "limit_up_price", 199.5),
+    ("silver.gaps", "state", "late"),
+    ("silver.gaps", "cause", "mute"),
+    ("silver.gaps", "start_time", MINUTE),
+    ("silver.gaps", "end_time", MINUTE),
+    ("silver.gaps", "backfilled_rows", 1),
+    ("silver.gaps", "position", 2),
+    ("silver.orders", "status", "filled"),
+    ("silver.orders", "quantity", None),
+    ("silver.orders", "event_time_ns", MINUTE_NS),
+    ("silver.orders", "epoch", "E1"),
     ("silver.rejects", "reason", ""),
     ("gold.symbol_stats", "trade_count", 4),
     ("gold.symbol_stats", "volume", 158),
@@ -193,7 +219,9 @@ def test_wrong_lineage_is_altered(judged: Judged, column: str, value: object):
     assert faults(judged(lake)) == {"silver.trades": (0, 0, 1)}
 
 
-@pytest.mark.parametrize("table", ["silver.quotes", "silver.bars"])
+@pytest.mark.parametrize(
+    "table", ["silver.quotes", "silver.bars", "silver.corrections", "silver.statuses"]
+)
 def test_every_table_has_its_lineage_checked(judged: Judged, table: str):
     lake = correct_lake()
     lake[table][0]["position"] = 1

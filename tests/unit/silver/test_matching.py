@@ -1,0 +1,125 @@
+"""Which trade a correction means: none yet, one, or several."""
+
+from datetime import UTC, date, datetime, timedelta
+from itertools import count
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from silver.matching import match, trading_date
+
+NOON = datetime(2026, 11, 23, 17, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+SECOND = timedelta(seconds=1)
+_hashes = count()
+
+
+def trade(trade_id: int = 1, moment: datetime = NOON, **fields: Any) -> dict[str, Any]:
+    row = {
+        "symbol": "AAPL",
+        "exchange": "V",
+        "trade_id": trade_id,
+        "price": 126.55,
+        "size": 100,
+        "event_time": moment,
+        "event_time_ns": int(moment.timestamp()) * 10**9 + 7,
+        "market_time": moment + SECOND,
+    }
+    return row | fields
+
+
+def cancel(trade_id: int = 1, moment: datetime = NOON + HOUR, **fields: Any) -> dict:
+    none = dict.fromkeys(("corrected_trade_id", "corrected_price", "corrected_size"))
+    state = {"match_state": "pending", "trade_event_time_ns": None}
+    made = trade(trade_id, moment) | none | state | {"message_hash": next(_hashes)}
+    return made | {"known_time": made["market_time"]} | fields
+
+
+def correct(trade_id: int, by: int, moment: datetime = NOON + HOUR) -> dict[str, Any]:
+    to = {"corrected_trade_id": by, "corrected_price": 126.55, "corrected_size": 100}
+    return cancel(trade_id, moment) | to
+
+
+def states(rows: list[dict[str, Any]]) -> list[tuple[str, int | None]]:
+    return [(row["match_state"], row["trade_event_time_ns"]) for row in rows]
+
+
+def test_one_trade_matches_and_both_are_known_since_the_later_came():
+    (row,) = match([cancel()], [trade(), trade(2)])
+
+    assert states([row]) == [("matched", trade()["event_time_ns"])]
+    assert row["known_time"] == NOON + HOUR + SECOND
+
+
+def test_a_correction_before_its_trade_is_matched_when_the_trade_comes():
+    early = cancel(moment=NOON - SECOND)
+    assert match([early], []) == []
+
+    (row,) = match([early], [trade()])
+    assert row["known_time"] == NOON + SECOND
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"symbol": "SPY"},
+        {"exchange": "D"},
+        {"trade_id": 2},
+        {"price": 126.56},
+        {"size": 99},
+        {"event_time": NOON - timedelta(days=1)},
+    ],
+)
+def test_a_trade_that_differs_in_one_field_is_another(other: dict[str, Any]):
+    assert match([cancel()], [trade(**other)]) == []
+
+
+def test_several_trades_are_ambiguous_until_one_is_left():
+    twins = [trade(moment=NOON), trade(moment=NOON + SECOND)]
+    first = cancel()
+    (ambiguous,) = match([first], twins)
+    assert states([ambiguous]) == [("ambiguous", None)]
+
+    assert match([first, ambiguous], twins) == []
+    (row,) = match([first, ambiguous], twins[:1])
+    assert states([row]) == [("matched", twins[0]["event_time_ns"])]
+
+
+def test_a_chain_leads_back_to_the_first_trade():
+    chain = [
+        correct(1, by=2, moment=NOON + HOUR),
+        correct(2, by=3, moment=NOON + HOUR + SECOND),
+        cancel(3, moment=NOON + HOUR + 2 * SECOND),
+    ]
+    root = trade()["event_time_ns"]
+
+    assert states(match(chain, [trade()])) == [("matched", root)] * 3
+    assert match(chain, []) == []
+
+
+def test_a_trade_is_taken_back_once():
+    first, second = cancel(), cancel(moment=NOON + HOUR + SECOND)
+    (row,) = match([first, second], [trade()])
+
+    assert row["message_hash"] == first["message_hash"]
+
+
+@given(st.permutations([*range(6)]), st.integers(0, 5))
+def test_matching_in_two_steps_is_matching_in_one(order: list[int], cut: int):
+    rows = [correct(i, by=i + 1, moment=NOON + i * SECOND) for i in range(1, 7)]
+    at_once = match(rows, [trade()])
+    known = [rows[i] for i in order[:cut]]
+    first = match(known, [trade()])
+    then = match([*rows, *first], [trade()])
+
+    assert sorted(first + then, key=lambda row: row["message_hash"]) == at_once
+
+
+def test_the_evening_in_new_york_belongs_to_the_next_trading_date():
+    # 20:00 in New York is 01:00 UTC in winter and 00:00 UTC in summer
+    assert trading_date(datetime(2026, 11, 24, 0, 59, tzinfo=UTC)) == date(2026, 11, 23)
+    assert trading_date(datetime(2026, 11, 24, 1, 0, tzinfo=UTC)) == date(2026, 11, 24)
+    assert trading_date(datetime(2026, 7, 1, 0, 0, tzinfo=UTC)) == date(2026, 7, 1)
+    assert trading_date(datetime(2026, 7, 1, 12, 0, tzinfo=UTC)) == date(2026, 7, 1)
