@@ -196,6 +196,66 @@ BARS = TableContract(
     writer="silver",
 )
 
+_INDICATORS = (
+    # name, meaning, bars that it needs
+    ("price_change", "USD per share since the bar before", 2),
+    ("return_1m", "Simple return over 1 bar, over night too", 2),
+    ("return_5m", "Simple return over 5 bars", 6),
+    ("return_15m", "Simple return over 15 bars", 16),
+    ("return_1h", "Simple return over 60 bars", 61),
+    ("sma_5m", "Mean close of 5 bars, USD per share", 5),
+    ("sma_15m", "Mean close of 15 bars, USD per share", 15),
+    ("sma_1h", "Mean close of 60 bars, USD per share", 60),
+    ("ema_5m", "Exponential mean of closes, period 5, USD per share", 5),
+    ("ema_15m", "Exponential mean of closes, period 15, USD per share", 15),
+    ("ema_1h", "Exponential mean of closes, period 60, USD per share", 60),
+    ("rsi_14", "Wilder's relative strength, 0 to 100; null: no change at all", 15),
+    ("macd_12_26", "Exponential mean 12 less 26, USD per share", 26),
+    ("macd_signal_9", "Exponential mean of macd_12_26, period 9", 34),
+    ("macd_histogram", "macd_12_26 less macd_signal_9", 34),
+    ("bollinger_middle_20", "Mean close of 20 bars, USD per share", 20),
+    ("bollinger_upper_20", "2 population standard deviations above", 20),
+    ("bollinger_lower_20", "2 population standard deviations below", 20),
+    ("bollinger_z_20", "Standard deviations from the middle; null: none", 20),
+    ("volatility_15m", "Root of the sum of 15 squared returns within sessions", 16),
+    ("volatility_1h", "Root of the sum of 60 squared returns within sessions", 61),
+    ("volume_z_20", "Standard deviations from the mean of 20 bars; null: none", 20),
+    ("spread_bps", "Ask less bid in 1e-4 of the mid price; null: one is missing", 1),
+)
+
+FEATURES = TableContract(
+    name="silver.features",
+    grain="one revision of the indicators of a closed bar",
+    columns=(
+        Column("window_start", TIMESTAMP, "Opening time of the bar, inclusive"),
+        _SYMBOL,
+        Column("bar_length_s", INT, "Length of the bar in seconds: 60"),
+        Column("revision", INT, "0 as first computed; counts restatements"),
+        Column("window_end", TIMESTAMP, "Closing time of the bar, exclusive"),
+        Column("session", DATE, "Date of the session, New York"),
+        Column("close", DOUBLE, "USD per share"),
+        Column("volume", LONG, "Shares"),
+        Column("bar_source", STRING, "Source of the bars it was computed from"),
+        Column("bar_revision", INT, "Revision of this window's bar"),
+        Column("bars_version", LONG, "silver.bars version it reflects"),
+        Column("bar_count", LONG, "Bars seen since the previous session's first"),
+        Column("missing_minutes", LONG, "Minutes without a bar just before it"),
+        Column("halted_minutes", LONG, "Those of them in a trading halt"),
+        Column("minutes_since_open", LONG, "At the bar's end; negative before"),
+        Column("minutes_to_close", LONG, "At the bar's end; negative after"),
+        *(
+            Column(name, DOUBLE, f"{meaning}; null before {bars} bars", nullable=True)
+            for name, meaning, bars in _INDICATORS
+        ),
+        Column("known_time", TIMESTAMP, "Market clock when it became known"),
+        Column("day", DATE, "UTC day of window_start"),
+    ),
+    key=("symbol", "window_start", "bar_length_s", "revision"),
+    partition_by=("day",),
+    event_column="window_start",
+    writer="silver",
+)
+
 REJECTS = TableContract(
     name="silver.rejects",
     grain="one message that could not be accepted",
@@ -253,6 +313,6 @@ SYMBOL_STATS = TableContract(
 
 TABLES: dict[str, TableContract] = {
     table.name: table
-    for table in (RECORDS, TRADES, QUOTES, BARS, REJECTS, SYMBOL_STATS)
+    for table in (RECORDS, TRADES, QUOTES, BARS, FEATURES, REJECTS, SYMBOL_STATS)
 }
 """Every table of the lake by its name."""
