@@ -7,19 +7,25 @@ DuckDB counts the same files in SQL. Times are UTC: the sessions are 14:30-21:00
 import gzip
 import json
 import os
+from collections import defaultdict
 from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
+import numpy as np
 import pytest
+from pyarrow import parquet
 
 from conf.market.bars import fold, minute_bars, to_records
+from conf.market.conditions import effect_of
 from conf.market.effective_trades import Correction, Match, Trade, resolve
+from conf.market.outliers import PRINT, new_state, score
 from producer.rfc3339 import parse_ns
 
 DATA = os.environ.get("TICKHOUSE_DATA", Path(__file__).parents[3] / "shared" / "data")
 TICKS = Path(DATA) / "ticks"
 DAYS = ("2013-10-07", "2018-01-02-taq-XXX", "2018-01-03-taq-XXX")
+MINUTES = Path(DATA) / "rl" / "minute-lean.parquet"
 MINUTE_NS = 60 * 10**9
 
 pytestmark = pytest.mark.skipif(
@@ -194,3 +200,36 @@ def test_a_cancel_nine_hours_later_leaves_its_minute_without_the_trade():
         - (after[minute_ns].volume if minute_ns in after else 0)
         == 127_300
     )
+
+
+def test_few_prints_of_a_real_day_are_outliers(day, effective, record_property):
+    by_symbol = defaultdict(list)
+    for trade in effective:
+        if effect_of(trade.conditions, trade.tape).high_low:
+            by_symbol[trade.symbol].append(trade.price)
+    alarms = {}
+    for symbol, prices in by_symbol.items():
+        prints = np.zeros(len(prices), PRINT)
+        prints["price"] = prices
+        alarms[symbol] = int(score(new_state(1), prints)[1]["is_outlier"].sum())
+    record_property(f"outliers_{day}", alarms)
+
+    assert max(alarms.values()) <= 30
+
+
+@pytest.mark.skipif(not MINUTES.is_file(), reason=f"no {MINUTES.name}")
+def test_the_split_of_a_stock_is_no_outlier_of_its_minutes():
+    minutes = parquet.read_table(MINUTES, filters=[("symbol", "=", "AAPL")]).to_pandas()
+    dates = minutes["timestamp"].dt.tz_convert("America/New_York").dt.date
+    prints = np.zeros(len(minutes), PRINT)
+    prints["price"] = minutes["close"]
+    prints["restarts"] = dates != dates.shift()
+    split = np.flatnonzero(prints["restarts"])[-1]
+    first_hour = slice(split, split + 60)
+    known = score(new_state(1), prints)[1]["is_outlier"]
+    prints["restarts"][split] = False
+    unknown = score(new_state(1), prints)[1]["is_outlier"]
+
+    assert prints["price"][split] < prints["price"][split - 1] / 6
+    assert not known[first_hour].any()
+    assert unknown[split]
