@@ -1,10 +1,10 @@
 """Outliers among trades as they come: a robust z-score per print, O(1).
 
 A print is measured against the median of the five before it, in units of the root mean
-square of such distances. Both resist what they look for: an outlier does not enter the
-median, and enters the mean square cut to ``_CUT`` deviations. The mean square is the
-larger of a slow and a fast one, so that a burst of volatility is no burst of alarms.
-Distances are relative to the price: a split or a night changes no scale.
+square of such distances. Both resist what they look for: an outlier enters neither, and
+what is nearly one enters the mean square cut to ``_CUT`` deviations. The mean square is
+the larger of a slow and a fast one, so that a burst of volatility is no burst of
+alarms. Distances are relative to the price: a split or a night changes no scale.
 
 Two outliers in a row that agree are a new level, and the second is none.
 """
@@ -98,7 +98,8 @@ def _score(counts: Counts, values: Values, prints: Records, scores: Records) -> 
             if count[_SEEN] >= WARM_UP_PRINTS:
                 scores[i].score = distance / scale
                 scores[i].is_outlier = _is_outlier(count, value, price, level, scale)
-            _widen(count, value, distance, scale)
+            if not scores[i].is_outlier:
+                _widen(count, value, distance, scale)
         if not scores[i].is_outlier:
             value[_LEVEL + count[_IN_LEVEL] % _DEPTH] = price
             count[_IN_LEVEL] += 1

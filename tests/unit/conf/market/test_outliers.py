@@ -105,6 +105,15 @@ def test_a_new_level_is_one_alarm():
     assert outliers_of(prices) == [300]
 
 
+def test_a_market_that_grows_wild_is_soon_taken_as_it_is():
+    calm, random = walk(600), np.random.default_rng(5)
+    wild = calm[-1] * np.exp(np.cumsum(random.normal(0, 2e-3, 2_000)))
+    alarms = np.array(outliers_of(np.concatenate([calm, np.round(wild, 2)])))
+
+    assert len(alarms) <= 20
+    assert alarms.max() < 600 + 500
+
+
 def test_a_spike_does_not_move_the_level():
     prices = walk(400)
     expected = scores_of(prints_of(prices))["level"]
