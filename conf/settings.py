@@ -289,15 +289,16 @@ def explain(**flags: object) -> list[tuple[str, str, str]]:
 def environment(settings: Settings) -> dict[str, str]:
     """Return the variables that make a child process load these settings.
 
-    They hold the secrets in clear.
+    They hold the secrets in clear. Compiled kernels go where everything else does.
     """
     values = {key: _value(settings, key) for key in fields(Settings)}
-    return {
+    given = {
         variable(key): value.get_secret_value()
         if isinstance(value, SecretStr)
         else as_text(value)
         for key, value in values.items()
     }
+    return {**given, "NUMBA_CACHE_DIR": str(settings.var / "numba")}
 
 
 def variable(key: str) -> str:

@@ -110,6 +110,17 @@ class Window:
         bucket = (partial["low_e6"], partial["high_e6"])
         self.buckets[bucket] += partial["trade_count"]
 
+    def merge(self, other: "Window") -> None:
+        """Add the trades of another window of the symbol."""
+        self.trade_count += other.trade_count
+        self.volume += other.volume
+        self.price_min = min(self.price_min, other.price_min)
+        self.price_max = max(self.price_max, other.price_max)
+        self.sum_e6 += other.sum_e6
+        self.sum_squares_e12 += other.sum_squares_e12
+        for bucket, trade_count in other.buckets.items():
+            self.buckets[bucket] += trade_count
+
     @property
     def variance(self) -> float | None:
         """Sample variance in USD², from exact integers; None for a single trade."""
