@@ -14,13 +14,13 @@ from pathlib import Path
 import duckdb
 import numpy as np
 import pytest
-from producer.rfc3339 import parse_ns
 from pyarrow import parquet
 
 from conf.market.bars import fold, minute_bars, to_records
 from conf.market.conditions import effect_of
 from conf.market.effective_trades import Correction, Match, Trade, resolve
 from conf.market.outliers import PRINT, new_state, score
+from conf.market.rfc3339 import parse_ns
 
 DATA = os.environ.get("TICKHOUSE_DATA", Path(__file__).parents[3] / "shared" / "data")
 TICKS = Path(DATA) / "ticks"

@@ -9,11 +9,11 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from producer.rfc3339 import parse_ns
 
 from conf.market.bars import fold, merge, minute_bars, to_records
 from conf.market.conditions import effect_of
 from conf.market.effective_trades import Correction, Trade, resolve
+from conf.market.rfc3339 import parse_ns
 from conf.settings import SimulatorSettings
 from producer.simulator.market import Market
 

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import talib
 
-from conf.lake import tables
 from conf.market.indicators import (
     BAR,
     FEATURES,
@@ -267,11 +266,3 @@ def test_a_state_of_another_layout_is_refused():
 
 def test_no_bars_give_no_features():
     assert len(advance(new_state(2), np.empty(0, BAR))[1]) == 0
-
-
-def test_the_table_has_every_feature_and_says_when_it_is_known():
-    columns = {column.name: column for column in tables.FEATURES.columns}
-    assert set(FEATURES.names) <= columns.keys()
-    for name, bars in WARM_UP_BARS.items():
-        assert columns[name].nullable
-        assert columns[name].meaning.endswith(f"null before {bars} bars")
