@@ -32,6 +32,7 @@ from pyspark.sql.datasource import DataSource, SimpleDataSourceStreamReader
 from pyspark.sql.types import StructType
 
 from bronze.shards import Position, ShardReader, next_positions
+from conf.endpoints import is_loopback
 
 Row = tuple[bytes, str, str, str, str, datetime]
 Offset = dict[str, str]
@@ -156,7 +157,7 @@ class KinesisReader(SimpleDataSourceStreamReader):
 
     def _new_reader(self) -> ShardReader:
         # The emulator takes any key; AWS's own chain is asked everywhere else.
-        key = "local" if self._endpoint and "127.0.0.1" in self._endpoint else None
+        key = "local" if is_loopback(self._endpoint or "") else None
         session = boto3.Session(
             aws_access_key_id=key, aws_secret_access_key=key, region_name=self._region
         )

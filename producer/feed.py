@@ -13,11 +13,12 @@ from typing import Literal
 import websockets
 from websockets.asyncio.client import ClientConnection
 
+from conf.endpoints import is_loopback
 from conf.errors import FixSetup, RetryLater
 from conf.logs import get_logger
 from conf.settings import AlpacaSettings
 from producer.backoff import Backoff
-from producer.endpoints import feed_url, is_loopback
+from producer.endpoints import feed_url
 from producer.protocol import (
     CONTENT_TYPES,
     Channels,

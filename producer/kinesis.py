@@ -16,9 +16,9 @@ from botocore.exceptions import (
     PartialCredentialsError,
 )
 
+from conf.endpoints import is_loopback
 from conf.errors import FixSetup, RetryLater
 from conf.logs import get_logger
-from producer.endpoints import is_loopback
 
 if TYPE_CHECKING:
     from types_boto3_kinesis import KinesisClient
