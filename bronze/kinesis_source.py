@@ -28,9 +28,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-import boto3
 import stamina
-from botocore.config import Config
 from pyspark.sql.datasource import DataSource, SimpleDataSourceStreamReader
 from pyspark.sql.types import StructType
 
@@ -38,8 +36,9 @@ from bronze.patience import Patience
 from bronze.positions import START, Parents, Position, with_children, without_forgotten
 from bronze.shards import Bounds, ShardReader
 from conf import logs
-from conf.endpoints import is_loopback
 from conf.errors import RetryLater
+from conf.kinesis import open_client
+from conf.settings import KinesisSettings
 
 Row = tuple[bytes, str, str, str, str, datetime]
 Offset = dict[str, str]
@@ -248,20 +247,10 @@ class KinesisReader(SimpleDataSourceStreamReader):
         return self._reader
 
     def _new_reader(self) -> ShardReader:
-        # The emulator takes any key; AWS's own chain is asked everywhere else.
-        is_local = is_loopback(self._endpoint or "")
-        key = "emulator" if is_local else None
-        session = boto3.Session(
-            aws_access_key_id=key, aws_secret_access_key=key, region_name=self._region
+        # It does not retry: a throttled shard must not hold up the others.
+        client = open_client(
+            KinesisSettings(region=self._region, endpoint_url=self._endpoint)
         )
-        config = Config(
-            connect_timeout=5,
-            read_timeout=30,
-            # Patience retries: a throttled shard must not hold up the others.
-            retries={"total_max_attempts": 1},
-            proxies={} if is_local else None,
-        )
-        client = session.client("kinesis", endpoint_url=self._endpoint, config=config)
         return ShardReader(client, self._stream, fail_on_data_loss=self._fails)
 
 

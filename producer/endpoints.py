@@ -1,6 +1,6 @@
 """Where the producer connects to, and what an address says about the other side."""
 
-from conf.endpoints import is_loopback
+from conf.kinesis import is_loopback
 from conf.settings import AlpacaSettings
 
 

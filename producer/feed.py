@@ -13,8 +13,8 @@ from typing import Literal
 import websockets
 from websockets.asyncio.client import ClientConnection
 
-from conf.endpoints import is_loopback
 from conf.errors import FixSetup, RetryLater
+from conf.kinesis import is_loopback
 from conf.logs import get_logger
 from conf.settings import AlpacaSettings
 from producer.backoff import Backoff

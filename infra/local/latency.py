@@ -7,6 +7,7 @@ commit which rows it brought.
     silver   per event: the first file that holds its row
     gold     per trade: the first row of its minute whose count includes it; the k-th
              trade due of a minute is included once trade_count is k or more
+    tail     per trade that the live stream showed: the first event that had it
 
 Rows that the market sent late on purpose are apart, and so is the warm-up.
 """
@@ -58,6 +59,7 @@ def measure(
     sightings: Sequence[Sighting],
     *,
     warm_up_s: float,
+    has_stream: bool = False,
 ) -> dict[str, Any]:
     """Return the latencies of a judged run, in seconds, by their name in the result.
 
@@ -66,12 +68,18 @@ def measure(
         lake: Folder of the tables; compacted files must still be there.
         sightings: What the reader noted.
         warm_up_s: Length of the warm-up, from the first scheduled send.
+        has_stream: A listener heard the live stream; ``db`` has ``shown_trades``.
     """
     _load_delays(db, lake, sightings)
+    if has_stream:
+        db.execute(_TAIL_DELAYS)
     # What Kinesis stored was due nobody knows when: then there are no latencies.
     first = "SELECT coalesce(min(due_ns), 0) FROM sent"
     (start_ns,) = db.execute(first).fetchone() or (0,)
     warm = f"due_ns < {start_ns + int(warm_up_s * SECOND_NS)}"
+
+    def tail(when: str) -> Distribution | None:
+        return of("tail", when) if has_stream else None
 
     def of(stage: str, when: str) -> Distribution:
         return _distribution(db, f"stage = '{stage}' AND NOT late AND {when}")
@@ -79,11 +87,13 @@ def measure(
     return {
         "silver_latency_s": of("silver", f"NOT {warm}"),
         "gold_latency_s": of("gold", f"NOT {warm}"),
-        "late_latency_s": _distribution(db, "late"),
+        "late_latency_s": _distribution(db, "late AND stage <> 'tail'"),
+        "tail_latency_s": tail(f"NOT {warm}"),
         "warm_up": {
             "seconds": warm_up_s,
             "silver_latency_s": of("silver", warm),
             "gold_latency_s": of("gold", warm),
+            "tail_latency_s": tail(warm),
         },
     }
 
@@ -191,6 +201,15 @@ _GOLD_DELAYS = f"""
     FROM counted AS t ASOF JOIN covering AS c
         ON t.symbol = c.symbol AND t.window_start_us = c.window_start_us
         AND t.nth <= c.trade_count
+"""
+
+
+_TAIL_DELAYS = """
+    INSERT INTO delays
+    SELECT 'tail', is_late, due_ns, (seen_ns - due_ns) / 1e9
+    FROM expected_trades JOIN shown_trades
+        USING (symbol, exchange, trade_id, event_time_ns)
+    WHERE seen_ns IS NOT NULL
 """
 
 

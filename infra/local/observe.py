@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import msgspec
 
@@ -18,7 +17,9 @@ from infra.local import leash
 from infra.local.reader import Sighting, read_sightings
 from infra.local.samples import Usage
 from infra.local.services import get
-from infra.local.state import LIVE, RunStatus
+from infra.local.shown import Shown, collect
+from infra.local.state import LIVE, RunStatus, run_folder
+from infra.local.stream_reader import read_heard
 from infra.local.supervisor import Pipeline
 
 _SHOW_EVERY_S = 10.0
@@ -35,6 +36,7 @@ class Observation:
 
     Attributes:
         sightings: Every commit that the reader met.
+        shown: What the live stream showed; None if no API runs in this pipeline.
         usage: Memory and CPU of every process.
         first_gold_s: From the start to the first row of gold; None if there was none.
     """
@@ -42,6 +44,7 @@ class Observation:
     sightings: list[Sighting]
     usage: Usage
     first_gold_s: float | None
+    shown: Shown | None = None
 
 
 class _MarketStatus(msgspec.Struct):
@@ -107,7 +110,14 @@ def observe(
         FixSetup: The pipeline cannot run, or its market stands still.
     """
     began_ns, usage = time.time_ns(), Usage()
-    with _reader(settings) as log, Pipeline(settings) as pipeline:
+    settings.var.mkdir(parents=True, exist_ok=True)
+    log, heard = settings.var / "sightings.jsonl", settings.var / "stream.jsonl"
+    api = run_folder(settings) / "api.json"
+    with (
+        _beside("infra.local.reader", "--lake", settings.lake.root, "--out", log),
+        _beside("infra.local.stream_reader", "--api", api, "--out", heard),
+        Pipeline(settings) as pipeline,
+    ):
         pipeline.launch()
         market, shown = Market(settings.simulator.port), 0.0
         while not pipeline.wait(1.0):
@@ -124,20 +134,22 @@ def observe(
                 shown = time.monotonic()
                 _show(status, market)
     sightings = read_sightings(log)
-    return Observation(sightings, usage, _first_gold_s(sightings, began_ns))
+    return Observation(
+        sightings,
+        usage,
+        _first_gold_s(sightings, began_ns),
+        shown=collect(read_heard(heard)) if api.exists() else None,
+    )
 
 
 @contextmanager
-def _reader(settings: Settings) -> Iterator[Path]:
-    """Run the reader beside the pipeline; yield the log that it leaves."""
-    settings.var.mkdir(parents=True, exist_ok=True)
-    log = settings.var / "sightings.jsonl"
-    command = [sys.executable, "-m", "infra.local.reader"]
-    command += ["--lake", settings.lake.root, "--out", str(log)]
+def _beside(module: str, *arguments: object) -> Iterator[None]:
+    """Run a watching process of ours beside the pipeline."""
+    command = [sys.executable, "-m", module, *map(str, arguments)]
     leashed = [sys.executable, "-IS", str(leash.__file__), str(os.getpid()), *command]
     process = subprocess.Popen(leashed, cwd=ROOT)  # noqa: S603 (our own command)
     try:
-        yield log
+        yield
     finally:
         process.terminate()
         process.wait()

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from conf.endpoints import is_loopback
 from conf.errors import FixSetup
 from conf.java import require_java
+from conf.kinesis import is_loopback
 from conf.settings import Settings, environment, variable
 from infra.local import process_table
 from infra.local.processes import Service

@@ -19,7 +19,7 @@ import msgspec
 from conf.errors import FixSetup
 from conf.logs import get_logger
 from conf.settings import Settings, SimulatorSettings
-from infra.local import machine, oracle, recording, stream_contents
+from infra.local import machine, oracle, recording, shown, stream_contents
 from infra.local.kinesis.store import DATABASE_NAME
 from infra.local.latency import SECOND_NS, Lag, lag_at, measure
 from infra.local.observe import Observation, Strike, observe
@@ -147,11 +147,13 @@ def result_of(
     seconds = (sent.last_due_ns - sent.first_due_ns) / SECOND_NS
     with oracle.open_database(settings.var) as db:
         report = _judge(db, settings, only_stored=only_stored)
+        tail = _judge_stream(db, settings, observed.shown)
         latencies = measure(
             db,
             Path(settings.lake.root),
             observed.sightings,
             warm_up_s=round(min(WARM_UP_S, WARM_UP_SHARE * seconds), 1),
+            has_stream=observed.shown is not None,
         )
         bars = _recorded_bars(db, settings.simulator.replay)
     warm_up = latencies.pop("warm_up") | {"first_gold_s": observed.first_gold_s}
@@ -163,9 +165,9 @@ def result_of(
         "injected": _injected(sent, stream_contents.resent_messages(_store(settings))),
         **_counts(report),
         **latencies,
-        "tail_latency_s": None,
         "warm_up": warm_up,
         **_lag(lag_at(observed.sightings, sent.last_due_ns)),
+        **tail,
         "peak_rss_mb": observed.usage.peak_rss_mb,
         "cpu_s": observed.usage.cpu_s,
         "versions": machine.versions(),
@@ -190,6 +192,19 @@ def _judge(
     text = msgspec.json.encode(asdict(report), enc_hook=str)
     (settings.var / "report.json").write_bytes(msgspec.json.format(text, indent=2))
     return report
+
+
+def _judge_stream(
+    db: duckdb.DuckDBPyConnection, settings: Settings, seen: shown.Shown | None
+) -> dict[str, Any]:
+    """Compare what the live stream showed with the tables; None without an API."""
+    if seen is None:
+        return {"tail_differences": None, "tail_checked": None}
+    verdict = shown.judge(db, Path(settings.lake.root), seen)
+    for sentence in verdict.examples:
+        _log.error("the stream differs", what=sentence)
+    checked = {"trades": verdict.trades, "stats_versions": verdict.stats_versions}
+    return {"tail_differences": verdict.differences, "tail_checked": checked}
 
 
 def _recorded_bars(

@@ -17,6 +17,10 @@ MAX_LATE_S = 90.0
 MAX_LAG_S = 3.0
 MAX_FIRST_GOLD_S = 60.0
 
+MAX_TAIL_S = {"p50": 0.6, "p95": 1.0}
+MIN_STATS_VERSIONS = 50
+"""Of the statistics, so many versions are compared with what was streamed."""
+
 LATENCY_RATE_PER_S = 4096
 LATENCY_SECONDS = 295
 """A run of 300 s; a shorter one has not warmed up, so its latencies are not judged."""
@@ -52,6 +56,8 @@ def _correctness(result: Result) -> Iterator[str]:
     for fault in ("lost", "duplicated", "altered"):
         if result[fault]:
             yield f"{fault} is {result[fault]}, must be 0"
+    if result["tail_differences"]:
+        yield f"tail_differences is {result['tail_differences']}, must be 0"
 
 
 def _load(result: Result, nominal_rate: float | None) -> Iterator[str]:
@@ -88,6 +94,20 @@ def _latency(result: Result, nominal_rate: float | None) -> Iterator[str]:
         p99 = result[f"{stage}_latency_s"]["p99"]
         if p99 is None or p99 >= MAX_LATENCY_S:
             yield f"{stage} p99 is {p99} s, must be under {MAX_LATENCY_S:g}"
+    yield from _tail(result)
     late = result["late_latency_s"]["max"]
     if late is None or late > MAX_LATE_S:
         yield f"late_latency_s max is {late}, must be at most {MAX_LATE_S:g}"
+
+
+def _tail(result: Result) -> Iterator[str]:
+    """Judge the live stream, if an API runs in this pipeline."""
+    if result["tail_latency_s"] is None:
+        return
+    for quantile, most in MAX_TAIL_S.items():
+        value = result["tail_latency_s"][quantile]
+        if value is None or value >= most:
+            yield f"tail {quantile} is {value} s, must be under {most:g}"
+    versions = result["tail_checked"]["stats_versions"]
+    if versions < MIN_STATS_VERSIONS:
+        yield f"streamed statistics of {versions} versions, must be at least 50"

@@ -13,6 +13,7 @@ from infra.local import recount, truth
 from infra.local.latency import measure
 from infra.local.oracle import open_database
 from infra.local.reader import Sighting, TableLog
+from infra.local.shown import ShownTrade, load_trades
 from tests.integration.oracle.example_market import (
     MINUTE,
     QUOTES,
@@ -123,6 +124,45 @@ def test_gold_counts_until_a_minutes_count_includes_the_trade(
     found = measure(db, observed.root, observed.sightings, warm_up_s=0)
     # sent at 0, 1 and 3; included at 2, 5 and 5
     assert found["gold_latency_s"] == {"p50": 2.0, "p95": 3.8, "p99": 3.96, "max": 4.0}
+
+
+def test_the_stream_counts_until_it_first_shows_a_trade(
+    db: duckdb.DuckDBPyConnection, observed: Observed, tmp_path: Path
+):
+    #  due      0      1      2 (late)   3 (only in a snapshot)   4 (not shown)
+    #  shown  0.25    1.5    9
+    flags = "nnlnn"
+    send(db, tmp_path, *((float(i), flags[i], TRADES[i]) for i in range(5)))
+    seen_s = (0.25, 1.5, 9.0, None)
+    load_trades(db, [shown_trade(i, s) for i, s in enumerate(seen_s)])
+    found = measure(db, observed.root, [], warm_up_s=0, has_stream=True)
+    assert found["tail_latency_s"] == {
+        "p50": 0.375, "p95": 0.487, "p99": 0.497, "max": 0.5,
+    }  # fmt: skip
+    assert found["late_latency_s"]["max"] is None
+    warm = measure(db, observed.root, [], warm_up_s=1, has_stream=True)
+    assert warm["warm_up"]["tail_latency_s"]["max"] == 0.25
+    assert warm["tail_latency_s"]["max"] == 0.5
+
+
+def test_without_a_listener_there_is_no_tail_latency(
+    db: duckdb.DuckDBPyConnection, observed: Observed, tmp_path: Path
+):
+    send(db, tmp_path, (0, "n", TRADES[0]))
+    assert measure(db, observed.root, [], warm_up_s=0)["tail_latency_s"] is None
+
+
+def shown_trade(message: int, seen_s: float | None) -> ShownTrade:
+    row = trade_row(message)
+    return ShownTrade(
+        symbol="AAPL",
+        exchange=row["exchange"],
+        trade_id=row["trade_id"],
+        event_time_ns=row["event_time_ns"],
+        price=row["price"],
+        size=row["size"],
+        seen_ns=None if seen_s is None else START_NS + int(seen_s * 1e9),
+    )
 
 
 def test_late_rows_and_the_warm_up_are_apart(

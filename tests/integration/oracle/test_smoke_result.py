@@ -1,14 +1,19 @@
 """From a finished run's folder to the JSON that people and CI rely on."""
 
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
 import pytest
+from deltalake import DeltaTable
 
 from conf.settings import Settings, load
 from infra.local.observe import Observation
+from infra.local.oracle import open_database
 from infra.local.reader import WATCHED, TableLog
 from infra.local.samples import Usage
+from infra.local.shown import Shown, ShownTrade, newest_stats
 from infra.local.smoke import prepared, result_of
 from infra.local.state import ProcessStatus
 from tests.integration.oracle.example_market import (
@@ -16,6 +21,7 @@ from tests.integration.oracle.example_market import (
     RECEIVE_NS,
     Lake,
     correct_lake,
+    trade_row,
     write_kinesis,
     write_table,
     write_truth,
@@ -95,6 +101,39 @@ def test_a_correct_run_is_counted(settings: Settings):
     assert result["warm_up"]["first_gold_s"] == 31.5
     assert result["warm_up"]["silver_latency_s"]["max"] > 0
     assert result["peak_rss_mb"] == {"lake": 900.0, "total": 900.0}
+
+
+def test_without_an_api_the_stream_s_figures_are_null(settings: Settings):
+    result = result_of(settings, finish_run(settings, correct_lake()))
+    figures = ("tail_latency_s", "tail_differences", "tail_checked")
+    assert [result[name] for name in figures] == [None] * 3
+
+
+def test_what_the_stream_showed_is_compared_with_the_tables(settings: Settings):
+    observed = finish_run(settings, correct_lake())
+    lake = Path(settings.lake.root)
+    version = DeltaTable(lake / "gold" / "symbol_stats").version()
+    with open_database(settings.var) as db:
+        row = newest_stats(db, lake, version)["AAPL"]
+    told = {name: as_sent(value) for name, value in row.items()}
+    trade = trade_row(0)
+    identity = ("symbol", "exchange", "trade_id", "event_time_ns", "price", "size")
+    shown = Shown(
+        [ShownTrade(*(trade[name] for name in identity), seen_ns=RECEIVE_NS + 10**9)],
+        {version: [told, told | {"volume": 11}]},
+    )
+    result = result_of(settings, replace(observed, shown=shown))
+    assert result["tail_differences"] == 1
+    assert result["tail_checked"] == {"trades": 1, "stats_versions": 1}
+    assert result["warm_up"]["tail_latency_s"]["max"] == 1.0
+    wrong = replace(shown.trades[0], price=1.0)
+    shown = Shown([wrong, replace(wrong, trade_id=77)])
+    result = result_of(settings, replace(observed, shown=shown))
+    assert result["tail_differences"] == 2
+
+
+def as_sent(value: object) -> object:
+    return value.isoformat() if isinstance(value, datetime) else value
 
 
 def test_faults_are_counted_and_kept_with_examples(settings: Settings):

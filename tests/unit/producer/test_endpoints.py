@@ -2,7 +2,7 @@ from typing import Literal
 
 import pytest
 
-from conf.endpoints import is_loopback
+from conf.kinesis import is_loopback
 from conf.settings import AlpacaSettings
 from producer.endpoints import feed_url, source, subscribed_symbols
 

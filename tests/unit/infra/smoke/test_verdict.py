@@ -24,6 +24,9 @@ GOOD: Result = {
     "silver_latency_s": {"p99": 4.999},
     "gold_latency_s": {"p99": 4.999},
     "late_latency_s": {"max": 90.0},
+    "tail_latency_s": {"p50": 0.599, "p95": 0.999},
+    "tail_differences": 0,
+    "tail_checked": {"trades": 4_000, "stats_versions": 50},
     "warm_up": {"first_gold_s": 60.0},
     "lag_s": 3.0,
     "lag_is_rising": False,
@@ -54,6 +57,7 @@ def test_a_good_run_breaks_nothing():
 
 
 CORRECTNESS: list[Change] = [("lost", 1), ("duplicated", 1), ("altered", 1)]
+CORRECTNESS += [("tail_differences", 1)]
 LOAD: list[Change] = [("rate_per_s", 4075.0), ("lag_s", 3.01), ("lag_s", None)]
 LOAD += [("lag_is_rising", True)]
 INJECTION: list[Change] = [
@@ -69,6 +73,10 @@ LATENCY: list[Change] = [
     ("gold_latency_s.p99", 5.0),
     ("gold_latency_s.p99", None),
     ("late_latency_s.max", 90.1),
+    ("tail_latency_s.p50", 0.6),
+    ("tail_latency_s.p95", 1.0),
+    ("tail_latency_s.p95", None),
+    ("tail_checked.stats_versions", 49),
 ]
 FIRST_GOLD: list[Change] = [
     ("warm_up.first_gold_s", 60.1),
@@ -96,6 +104,12 @@ def test_a_short_run_has_not_warmed_up():
 
 def test_the_spark_engine_has_no_latency_bound():
     result = GOOD | {"engine": "spark", "gold_latency_s": {"p99": 9.0}}
+    assert broken_bounds(result, nominal_rate=4096, is_replay=False) == []
+
+
+def test_without_an_api_there_is_no_stream_to_judge():
+    missing = dict.fromkeys(("tail_latency_s", "tail_differences", "tail_checked"))
+    result = GOOD | missing
     assert broken_bounds(result, nominal_rate=4096, is_replay=False) == []
 
 

@@ -1,0 +1,1 @@
+"""One router per subject; what an answer holds is in ``api/responses.py``."""
