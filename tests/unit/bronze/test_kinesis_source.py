@@ -1,57 +1,21 @@
 """The Spark data source without Spark, on an emulated stream."""
 
 import json
-from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 
-from bronze.kinesis_source import KinesisReader, KinesisSource, Offset
-from bronze.shards import ShardReader
-from tests.unit.bronze.emulated import HALF, HOUR_S, NOON_S, STREAM, Kinesis
-
-FIRST, SECOND, THIRD = (f"shardId-{index:012d}" for index in range(3))
-
-Open = Callable[..., KinesisReader]
-
-
-@pytest.fixture
-def open_reader(kinesis: Kinesis) -> Open:
-    """Open readers of the stream as Spark does, one for each driver."""
-
-    def open_one(**options: Any) -> KinesisReader:
-        chosen = {"streamName": STREAM, "minReadIntervalMs": "0", **options}
-        reader = KinesisReader({key: str(value) for key, value in chosen.items()})
-        fails = reader._fails
-        reader._reader = ShardReader(
-            kinesis.client, STREAM, fail_on_data_loss=fails, now_s=kinesis.now_s
-        )
-        return reader
-
-    return open_one
-
-
-def read_until_quiet(
-    reader: KinesisReader, start: Offset
-) -> tuple[list[tuple[int, str]], Offset]:
-    """Plan batches as Spark does; return (number, shard) of each row, and the end."""
-    found = []
-    while True:
-        rows, end = reader.read(start)
-        found += [(int(row[0]), row[4]) for row in rows]
-        if end == start:
-            return found, end
-        # the offset log holds text
-        start = json.loads(json.dumps(end))
-
-
-def numbers(found: list[tuple[int, str]]) -> list[int]:
-    return [number for number, _ in found]
-
-
-def instant(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat()
+from bronze.kinesis_source import KinesisSource
+from tests.unit.bronze.emulated import HOUR_S, NOON_S, STREAM, Kinesis
+from tests.unit.bronze.reading import (
+    FIRST,
+    SECOND,
+    THIRD,
+    Open,
+    instant,
+    numbers,
+    read_until_quiet,
+)
 
 
 def test_the_format_is_called_kinesis():
@@ -317,83 +281,6 @@ def test_a_throttled_shard_rests_while_the_others_go_on(
     shards = {row[4] for row in rows}
     assert len(shards) == 1
     assert sum(end[shard] != new_end[shard] for shard in end) == 1
-
-
-# --- trimmed or not
-
-
-def test_a_quiet_shard_is_not_taken_for_a_trimmed_one(
-    kinesis: Kinesis, open_reader: Open
-):
-    reader = open_reader()
-    kinesis.put(1)
-    _, end = read_until_quiet(reader, reader.initialOffset())
-    for _ in range(30):
-        kinesis.clock_s += HOUR_S
-        _, end = read_until_quiet(reader, end)
-    kinesis.trim()
-    kinesis.clock_s += HOUR_S
-    kinesis.put(2)
-
-    # its last record is long gone; the reader was there all the time but one hour
-    found, _ = read_until_quiet(open_reader(), end)
-
-    assert numbers(found) == [2]
-
-
-def test_what_another_shard_still_holds_proves_that_nothing_is_lost(
-    kinesis: Kinesis, open_reader: Open
-):
-    kinesis.split(FIRST, at=str(int(HALF) // 8))
-    reader = open_reader()
-    kinesis.put(*range(20))
-    _, end = read_until_quiet(reader, reader.initialOffset())
-    kinesis.clock_s += 23.95 * HOUR_S
-    # of the third nothing was read until noon; its first record arrived just then
-    end[THIRD] = f"TRIM_HORIZON@{NOON_S:.3f}"
-
-    found, _ = read_until_quiet(open_reader(), end)
-
-    assert {shard for _, shard in found} == {THIRD}
-
-
-@pytest.mark.parametrize("is_empty", [True, False])
-def test_what_was_trimmed_unread_is_an_error_that_names_shard_and_range(
-    kinesis: Kinesis, open_reader: Open, is_empty: bool
-):
-    reader = open_reader()
-    kinesis.put(1)
-    _, end = read_until_quiet(reader, reader.initialOffset())
-    kinesis.put(2)
-    kinesis.clock_s += 25 * HOUR_S
-    kinesis.trim()
-    if not is_empty:
-        kinesis.put(3)
-
-    with pytest.raises(Exception, match="trimmed before it was read") as raised:
-        open_reader().read(end)
-
-    assert f"shard {FIRST}: read up to {end[FIRST].partition('@')[0]}" in str(
-        raised.value
-    )
-    assert f"from {instant(NOON_S)} until" in str(raised.value)
-    assert "kinesis.fail_on_data_loss=false" in str(raised.value)
-
-
-def test_a_new_start_is_made_only_if_it_is_asked_for(
-    kinesis: Kinesis, open_reader: Open, capsys: pytest.CaptureFixture[str]
-):
-    reader = open_reader()
-    kinesis.put(1)
-    _, end = read_until_quiet(reader, reader.initialOffset())
-    kinesis.put(2)
-    kinesis.clock_s += 25 * HOUR_S
-    kinesis.put(3)
-
-    found, _ = read_until_quiet(open_reader(failOnDataLoss=False), end)
-
-    assert numbers(found) == [3]
-    assert FIRST in capsys.readouterr().out
 
 
 def test_a_range_is_repeated_from_its_start_to_its_end(
