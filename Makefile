@@ -2,8 +2,9 @@
 #   make run RATE=2000 SYMBOLS=AAPL,MSFT
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run test check smoke status stop reset doctor sql evidence docs format \
-	requirements clean
+.DELETE_ON_ERROR:
+.PHONY: help run test check dashboard smoke e2e status stop reset doctor sql evidence \
+	docs format requirements clean
 
 UV_VERSION := 0.13.9
 UV := $(or $(shell command -v uv),.tools/bin/uv)
@@ -11,17 +12,26 @@ READY := .venv/.ready
 INFRA := .venv/bin/python -m infra
 flag = $(if $($(1)),--$(2) '$($(1))')
 PROFILE_FLAG = $(call flag,PROFILE,profile)
+NODE_FITS := node -e 'const [a, b] = process.versions.node.split("."); \
+	process.exit(a > 20 || (a == 20 && b >= 9) ? 0 : 1)' 2>/dev/null
+NPM := cd dashboard && NEXT_TELEMETRY_DISABLED=1 npm
+NPM_READY := dashboard/node_modules/.package-lock.json
+PAGE := dashboard/out/index.html
+# The page and its tests ask for Node; everything else does without.
+with_node = if $(NODE_FITS); then $(MAKE) -s $(NPM_READY) $(1); \
+	else echo "dashboard: skipped, needs Node 20.9 (apt install nodejs npm)"; fi
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' Makefile
 
-run: $(READY) ## Run everything: RATE= SYMBOLS= REPLAY=folder SPEED= PORT= PROFILE=
+run: $(READY) dashboard ## Run everything: RATE= SYMBOLS= REPLAY=folder SPEED= PORT= PROFILE=
 	@$(INFRA) run $(call flag,RATE,rate) $(call flag,SYMBOLS,symbols) \
 		$(call flag,REPLAY,replay) $(call flag,SPEED,speed) \
 		$(call flag,PORT,port) $(PROFILE_FLAG)
 
-test: $(READY) ## Run the unit, integration and contract tests: ARGS= for pytest
+test: $(READY) ## Run the unit, integration, contract and page tests: ARGS= for pytest
 	@$(INFRA) doctor --quiet
+	@$(call with_node,page-test)
 	@.venv/bin/pytest $(ARGS)
 
 check: $(READY) ## Check format, lint, types, import rules, secrets
@@ -30,12 +40,20 @@ check: $(READY) ## Check format, lint, types, import rules, secrets
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 	.ci/secret-scan
+	@$(call with_node,page-check)
+
+dashboard: ## Build the page that the API serves, where Node 20 is
+	@$(call with_node,$(PAGE))
 
 smoke: $(READY) ## Prove that nothing is lost: SECONDS= RATE= REPLAY= ENGINE= OUT= …
 	@$(INFRA) smoke $(call flag,SECONDS,seconds) $(call flag,RATE,rate) \
 		$(call flag,SYMBOLS,symbols) $(call flag,FEED,feed) \
 		$(call flag,REPLAY,replay) $(call flag,SPEED,speed) \
 		$(call flag,ENGINE,engine) $(call flag,OUT,out) $(PROFILE_FLAG)
+
+e2e: $(NPM_READY) ## Walk the running page in Chromium: URL= SHOTS=folder OUT= MINUTES=
+	@$(NPM) run --silent e2e -- $(call flag,URL,url) $(call flag,SHOTS,shots) \
+		$(call flag,OUT,out) $(call flag,MINUTES,memory-minutes)
 
 status: $(READY) ## Show what runs, its rates, lag and disk
 	@$(INFRA) status $(PROFILE_FLAG)
@@ -68,10 +86,26 @@ requirements: $(READY) ## Export the locked versions for pip: dist/requirements.
 		--output-file dist/requirements.txt
 
 clean: ## Delete the environment and caches; data in var/ stays
-	rm -rf .venv .tools dist .*_cache
+	rm -rf .venv .tools dist .*_cache dashboard/{node_modules,.next,out}
 
 $(READY): uv.lock | $(UV)
 	@$(UV) sync --frozen --quiet
+	@touch $@
+
+.PHONY: page-check page-test
+page-check:
+	@$(NPM) run --silent check
+
+page-test:
+	@$(NPM) run --silent test
+
+$(PAGE): $(NPM_READY) $(wildcard dashboard/*.ts dashboard/*.mjs) \
+		$(shell find dashboard/{app,components,features,lib,scripts} \
+			-type f ! -name '*.test.*')
+	@$(NPM) run --silent build
+
+$(NPM_READY): dashboard/package-lock.json
+	@$(NPM) ci --silent --prefer-offline
 	@touch $@
 
 .tools/bin/uv:

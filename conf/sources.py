@@ -36,7 +36,7 @@ FLAGS = {
     "replay": ("simulator.replay",),
     "speed": ("simulator.speed",),
     "engine": ("lake.engine",),
-    "port": ("spark.ui_port",),
+    "port": ("api.port",),
 }
 """Flag of the command line -> the settings it sets."""
 

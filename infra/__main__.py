@@ -38,7 +38,7 @@ Replay = Annotated[
     ),
 ]
 Speed = Annotated[float | None, typer.Option(help="Replay speed; 1 is real time.")]
-Port = Annotated[int | None, typer.Option(min=1, max=65535, help="Of the Spark UI.")]
+Port = Annotated[int | None, typer.Option(min=1, max=65535, help="Of the page.")]
 Profile = Annotated[
     str | None,
     typer.Option(metavar="local|small|aws", help="Names conf/<profile>.toml"),

@@ -1,5 +1,6 @@
 """Pages that follow from the code: a contract test keeps them equal to it."""
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
+from api.app import create_app
 from conf.lake.tables import TABLES, TableContract
 from conf.loading import fields
 from conf.settings import ROOT, Settings, as_text, variable
@@ -82,6 +84,11 @@ def env_example() -> str:
 def tables_page() -> str:
     """Return docs/reference/tables.md."""
     return "\n".join([_TABLES, *(_table(table) for table in TABLES.values())])
+
+
+def openapi_schema() -> str:
+    """Return docs/reference/openapi.json, of which the dashboard's client is made."""
+    return json.dumps(create_app(Settings()).openapi(), indent=2) + "\n"
 
 
 def _section(name: str, section: type[BaseModel]) -> Iterator[str]:
@@ -171,6 +178,7 @@ def _codes(names: tuple[str, ...]) -> str:
 PAGES: dict[str, Callable[[], str]] = {
     ".env.example": env_example,
     "docs/reference/configuration.md": configuration_page,
+    "docs/reference/openapi.json": openapi_schema,
     "docs/reference/tables.md": tables_page,
 }
 """Path below the checkout -> what it must hold."""

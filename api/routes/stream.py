@@ -7,12 +7,13 @@ from fastapi import APIRouter, Header, HTTPException, Query, Request, status
 from api.event_stream import EventStream
 from api.events import StreamEvent
 from api.payloads import TOPICS, Topic
+from api.problems import documented
 from api.stream import Hub, Subscription, TooManyClients
 
 _TOPIC = f"(?:{'|'.join(TOPICS)})"
 _SYMBOL = r"[A-Z][A-Z0-9./-]{0,19}"
 
-router = APIRouter(prefix="/api/v1", tags=["stream"])
+router = APIRouter(prefix="/api/v1", tags=["stream"], responses=documented(422, 429))
 
 
 @router.get(

@@ -12,7 +12,7 @@ import pyarrow as pa
 from deltalake import DeltaTable
 
 from conf.lake.roots import table_uri
-from conf.lake.tables import DATE, INT, TABLES, TIMESTAMP, TableContract
+from conf.lake.tables import DATE, INT, TABLES, TIMESTAMP, Column, TableContract
 
 _PARTITION_TYPES = {DATE: "DATE", INT: "INTEGER"}
 
@@ -22,7 +22,7 @@ def connect(root: str) -> duckdb.DuckDBPyConnection:
 
     A view shows the version that was newest then; ``refresh`` moves it on.
     """
-    connection = _offline_connection()
+    connection = offline_connection()
     refresh(connection, root)
     return connection
 
@@ -60,31 +60,57 @@ def scan(
     """
     names = list(columns or contract.column_names)
     table = DeltaTable(table_uri(root, contract), version=version)
-    with _offline_connection() as connection:
+    with offline_connection() as connection:
         relation = connection.sql(_select(connection, contract, table))
         rows = relation.filter(where).select(*names).to_arrow_table()
     return rows.cast(pa.schema([contract.schema.field(name) for name in names]))
 
 
-def _offline_connection() -> duckdb.DuckDBPyConnection:
-    connection = duckdb.connect(config={"autoinstall_known_extensions": "false"})
-    connection.execute("SET TimeZone = 'UTC'")
+def offline_connection(**config: str) -> duckdb.DuckDBPyConnection:
+    """Return an in-memory connection, in UTC as its cursors are, that fetches nothing.
+
+    Args:
+        **config: DuckDB's own, such as ``memory_limit``.
+    """
+    connection = duckdb.connect(
+        config={"autoinstall_known_extensions": "false", **config}
+    )
+    connection.execute("SET GLOBAL TimeZone = 'UTC'")
     return connection
+
+
+def rows_of(contract: TableContract, files: Sequence[str]) -> str:
+    """Return SQL that yields the rows of local Parquet files of one table.
+
+    The partition columns, which stand in the folders' names only, are left out: naming
+    them, or matching columns by name, makes DuckDB open every file twice.
+
+    Args:
+        contract: The table.
+        files: At least one, of one Delta version.
+    """
+    stored = [c for c in contract.columns if c.name not in contract.partition_by]
+    source = f"read_parquet({list(files)!r}, hive_partitioning=false)"
+    return f"SELECT {_typed(stored)} FROM {source}"  # noqa: S608 (as below)
 
 
 def _select(
     connection: duckdb.DuckDBPyConnection, contract: TableContract, table: DeltaTable
 ) -> str:
     """Return SQL that yields the table's rows, columns and types of the contract."""
+    source = _source(connection, contract, table)
+    columns = _typed(contract.columns)
+    return f"SELECT {columns} FROM {source}"  # noqa: S608 (names of the contract)
+
+
+def _typed(columns: Sequence[Column]) -> str:
     # Spark writes INT96, which carries no time zone; deltalake writes one.
-    columns = ", ".join(
+    return ", ".join(
         f"CAST({column.name} AS TIMESTAMPTZ) AS {column.name}"
         if column.type == TIMESTAMP
         else column.name
-        for column in contract.columns
+        for column in columns
     )
-    source = _source(connection, contract, table)
-    return f"SELECT {columns} FROM {source}"  # noqa: S608 (names of the contract)
 
 
 def _source(

@@ -52,6 +52,7 @@ class Service:
         environment: Added to the supervisor's own.
         state_file: Where it tells its state; removed before each start, so that
             ``ready`` cannot believe the state of a process before it.
+        awaited: Whether the next one starts only when this one is ready.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Service:
     drain_rank: int
     environment: Mapping[str, str] = field(default_factory=dict)
     state_file: Path | None = None
+    awaited: bool = True
 
 
 class Backoff:

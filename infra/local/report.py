@@ -24,7 +24,7 @@ class Report:
 
     Args:
         settings: Where the state files are.
-        notice: Told once when the first row of gold is there.
+        notice: Told where the page is, and when the first row of gold is there.
     """
 
     def __init__(self, settings: Settings, notice: Callable[[str], None]) -> None:
@@ -32,6 +32,7 @@ class Report:
         self._notice = notice
         self._observer = Observer(settings)
         self._began = time.monotonic()
+        self._told_url: str | None = None
         self.status = RunStatus(
             state="starting",
             pid=getpid(),
@@ -56,10 +57,18 @@ class Report:
             processes=told,
             stages=stages,
             disk=disk,
+            url=self._page(),
             ui_url=lake.ui_url if lake else None,
             first_gold_s=self._first_gold(),
         )
         state.write(self._folder / "supervisor.json", self.status)
+
+    def _page(self) -> str | None:
+        url = self._observer.url
+        if url is not None and url != self._told_url:
+            self._told_url = url
+            self._notice(f"open {url}")
+        return url
 
     def _first_gold(self) -> float | None:
         seconds = self.status.first_gold_s

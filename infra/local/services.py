@@ -1,7 +1,8 @@
 """The table of processes of a local run, in the order of their start.
 
 Each starts when the one before is ready, so nothing waits in front of a cold Spark; the
-market begins when the producer, the last one, subscribes.
+market begins when the producer, the last one, subscribes. Nothing waits for the API: it
+shows what there is.
 """
 
 import http.client
@@ -17,10 +18,18 @@ from conf.kinesis import is_loopback
 from conf.settings import Settings, environment, variable
 from infra.local import process_table
 from infra.local.processes import Service
-from infra.local.state import LIVE, LakeStatus, ProducerStatus, read, run_folder
+from infra.local.state import (
+    LIVE,
+    ApiStatus,
+    LakeStatus,
+    ProducerStatus,
+    read,
+    run_folder,
+)
 
 SIMULATOR, PRODUCER, LAKE, EMULATOR = "simulator", "producer", "lake", "emulator"
-DRAIN_ORDER = (SIMULATOR, PRODUCER, LAKE, EMULATOR)
+API = "api"
+DRAIN_ORDER = (SIMULATOR, PRODUCER, LAKE, API, EMULATOR)
 """The order of the flow: what comes first has nothing more to say to the next."""
 
 _HOST = "127.0.0.1"
@@ -36,7 +45,7 @@ def services(settings: Settings) -> list[Service]:
         found.append(_emulator(settings))
     if has_simulator(settings):
         found.append(_simulator(settings))
-    return [*found, _lake(settings), _producer(settings)]
+    return [*found, _api(settings), _lake(settings), _producer(settings)]
 
 
 def has_emulator(settings: Settings) -> bool:
@@ -147,6 +156,21 @@ def _simulator(settings: Settings) -> Service:
     )
 
 
+def _api(settings: Settings) -> Service:
+    state_file = run_folder(settings) / "api.json"
+    return Service(
+        name=API,
+        command=_module("api"),
+        environment=environment(settings),
+        ready=lambda: _is_live(state_file, ApiStatus),
+        ready_within_s=60,
+        drain_within_s=5,
+        drain_rank=DRAIN_ORDER.index(API),
+        state_file=state_file,
+        awaited=False,
+    )
+
+
 def _lake(settings: Settings) -> Service:
     state_file = run_folder(settings) / "lake.json"
     return Service(
@@ -182,6 +206,8 @@ def _module(name: str, arguments: dict[str, object] | None = None) -> list[str]:
     return [sys.executable, "-m", name, *words]
 
 
-def _is_live(state_file: Path, kind: type[LakeStatus | ProducerStatus]) -> bool:
+def _is_live(
+    state_file: Path, kind: type[ApiStatus | LakeStatus | ProducerStatus]
+) -> bool:
     status = read(state_file, kind)
     return status is not None and status.state == LIVE

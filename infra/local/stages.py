@@ -7,6 +7,7 @@ import msgspec
 
 from conf.settings import Settings
 from infra.local.services import (
+    API,
     EMULATOR,
     LAKE,
     PRODUCER,
@@ -17,6 +18,7 @@ from infra.local.services import (
 )
 from infra.local.state import (
     LIVE,
+    ApiStatus,
     LakeStatus,
     ProducerStatus,
     QueryStatus,
@@ -78,6 +80,7 @@ class Observer:
         self._folder = run_folder(settings)
         self._rates: dict[str, Rate] = {}
         self.lake: LakeStatus | None = None
+        self.url: str | None = None
 
     def observe(self, states: Mapping[str, str], now_s: float) -> list[StageStatus]:
         """Return the stages in the order of the flow.
@@ -92,6 +95,7 @@ class Observer:
             self._producer(states, now_s),
             self._kinesis(states, now_s),
             *self._layers(states, now_s),
+            self._api(states),
         ]
 
     def gold_rows(self) -> int:
@@ -157,6 +161,12 @@ class Observer:
                 latency_s=query.oldest_age_s,
                 total=query.rows_total,
             )
+
+    def _api(self, states: Mapping[str, str]) -> StageStatus:
+        state = states.get(API, "")
+        told = read(self._folder / "api.json", ApiStatus) if state == LIVE else None
+        self.url = told.url if told else None
+        return StageStatus(API, state)
 
     def _ask(
         self, states: Mapping[str, str], name: str, port: int, path: str

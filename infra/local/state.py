@@ -65,7 +65,8 @@ class DiskStatus(msgspec.Struct, frozen=True):
 class RunStatus(msgspec.Struct, frozen=True):
     """``supervisor.json``: the run as its supervisor saw it at ``updated``.
 
-    Times are Unix seconds. ``pid`` and ``identity`` are the supervisor's own.
+    Times are Unix seconds. ``pid`` and ``identity`` are the supervisor's own; ``url``
+    is the page's, ``ui_url`` Spark's.
     """
 
     state: str
@@ -76,6 +77,7 @@ class RunStatus(msgspec.Struct, frozen=True):
     processes: list[ProcessStatus] = []
     stages: list[StageStatus] = []
     disk: DiskStatus | None = None
+    url: str | None = None
     ui_url: str | None = None
     first_gold_s: float | None = None
 
@@ -106,6 +108,14 @@ class LakeStatus(msgspec.Struct, frozen=True):
     error: str | None = None
     updated: float | None = None
     queries: dict[str, QueryStatus] = {}
+
+
+class ApiStatus(msgspec.Struct, frozen=True):
+    """What this package reads of ``api.json``."""
+
+    state: str
+    url: str | None = None
+    updated: float | None = None
 
 
 class ProducerStatus(msgspec.Struct, frozen=True):

@@ -106,7 +106,7 @@ class Pipeline:
         self._thread.start()
 
     def start(self) -> None:
-        """Start everything and return when all of it is ready.
+        """Start everything and return when all that others wait for is ready.
 
         Raises:
             FixSetup: As ``launch``, or a process cannot become ready.
@@ -225,7 +225,8 @@ class Pipeline:
     def _work(self) -> None:
         for process in self._processes.values():
             process.wanted = not process.paused_because
-            while process.wanted and process.state is not State.LIVE:
+            is_awaited = process.service.awaited
+            while is_awaited and process.wanted and process.state is not State.LIVE:
                 if self._draining.wait(_TICK_S):
                     return
                 self._tend()

@@ -136,6 +136,8 @@ def _foot(status: RunStatus, logs: Path, storage: StorageSettings) -> Iterator[s
             restarts = f"restarted {process.restarts} times" if process.restarts else ""
             yield "  ".join(filter(None, [process.name, process.note, restarts]))
     yield " · ".join(filter(None, [memory(status), disk_use(status.disk, storage)]))
+    if status.url:
+        yield f"page {status.url}"
     if status.ui_url:
         yield f"Spark UI {status.ui_url}"
     yield f"logs {logs}"

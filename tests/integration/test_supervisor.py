@@ -69,6 +69,15 @@ def test_each_waits_until_the_one_before_is_ready(settings: Settings, tmp_path: 
     assert events(tmp_path, "started") == ["emulator", "simulator"]
 
 
+def test_nothing_waits_for_what_is_not_awaited(settings: Settings, tmp_path: Path):
+    slow = service(tmp_path, "api", NEVER_READY, awaited=False)
+    with Pipeline(settings, [slow, *table(tmp_path)]) as pipeline:
+        pipeline.start()
+        until(lambda: events(tmp_path, "started") == list(START_ORDER))
+        assert pipeline.pid("api")
+        assert not pipeline.alive()
+
+
 def test_what_dies_is_started_again(settings: Settings, tmp_path: Path):
     with Pipeline(settings, table(tmp_path)) as pipeline:
         pipeline.start()

@@ -186,7 +186,7 @@ def refused(where: str, **flags: object) -> str:
 
 WRONG = [
     ({"rate": 0}, "simulator.rate_per_s (flag --rate): 0", "greater than 0"),
-    ({"port": 70_000}, "spark.ui_port (flag --port): 70000", "less than or equal to"),
+    ({"port": 70_000}, "api.port (flag --port): 70000", "less than or equal to"),
     ({"feed": "nyse"}, "alpaca.feed (flag --feed): 'nyse'", "'iex', 'sip' or 'test'"),
     ({"engine": "x"}, "lake.engine (flag --engine): 'x'", "'embedded' or 'spark'"),
     ({"speed": float("nan")}, "simulator.speed (flag --speed): nan", "finite"),

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from conf.settings import AlpacaSettings, KinesisSettings, Settings
 from infra.local import state
 from infra.local.stages import Observer, Rate
-from infra.local.state import LakeStatus, ProducerStatus, QueryStatus
+from infra.local.state import ApiStatus, LakeStatus, ProducerStatus, QueryStatus
 
 NOW = 1_700_000_000.0
 
@@ -53,7 +53,8 @@ def _tell(settings: Settings, name: str, value: msgspec.Struct) -> None:
 
 
 def test_stages_follow_the_flow_before_anything_has_started(remote: Settings):
-    stages = Observer(remote).observe({"lake": "waiting", "producer": "waiting"}, NOW)
+    waiting = dict.fromkeys(("lake", "producer", "api"), "waiting")
+    stages = Observer(remote).observe(waiting, NOW)
     assert [(stage.name, stage.state) for stage in stages] == [
         ("alpaca", "remote"),
         ("producer", "waiting"),
@@ -61,7 +62,17 @@ def test_stages_follow_the_flow_before_anything_has_started(remote: Settings):
         ("bronze", "waiting"),
         ("silver", "waiting"),
         ("gold", "waiting"),
+        ("api", "waiting"),
     ]
+
+
+def test_page_is_where_a_live_api_says(remote: Settings):
+    _tell(remote, "api.json", ApiStatus("live", url="http://127.0.0.1:8001"))
+    observer = Observer(remote)
+    observer.observe({"api": "backoff"}, NOW)
+    assert observer.url is None
+    assert observer.observe({"api": "live"}, NOW)[-1].state == "live"
+    assert observer.url == "http://127.0.0.1:8001"
 
 
 def test_layer_lag_is_the_age_of_its_newest_row_now(remote: Settings):
@@ -70,7 +81,7 @@ def test_layer_lag_is_the_age_of_its_newest_row_now(remote: Settings):
     )
     _tell(remote, "lake.json", LakeStatus("live", updated=NOW, queries={"gold": query}))
     observer = Observer(remote)
-    gold = observer.observe({"lake": "live"}, NOW)[-1]
+    gold = observer.observe({"lake": "live"}, NOW)[5]
     assert (gold.lag_s, gold.latency_s, gold.total) == (2.5, 1.5, 50)
     assert observer.gold_rows() == 50
 

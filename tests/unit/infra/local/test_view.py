@@ -24,6 +24,7 @@ STATUS = RunStatus(
         StageStatus("gold", "live", 40.0, 2.5, 3.4, 4321),
     ],
     disk=DiskStatus(0.42, 120, "ok"),
+    url="http://127.0.0.1:8001",
     ui_url="http://127.0.0.1:4041",
 )
 
@@ -45,6 +46,7 @@ def test_terminal_shows_every_stage_and_where_to_look():
         "3.4 s",
         "4,321",
         "restarted 2 times",
+        "page http://127.0.0.1:8001",
         "http://127.0.0.1:4041",
         "var/logs",
         "Ctrl-C",

@@ -1,0 +1,48 @@
+// A system Chromium that talks to nobody but the page under test.
+import { chromium } from "playwright-core";
+
+const FLAGS = [
+  "--headless",
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
+
+export function launch(executablePath) {
+  return chromium.launch({ executablePath, args: FLAGS });
+}
+
+// Runs in the page before its own code does.
+function observe() {
+  window.seen = { cls: 0, csp: [] };
+  new PerformanceObserver((list) => {
+    for (const shift of list.getEntries()) {
+      if (!shift.hadRecentInput) window.seen.cls += shift.value;
+    }
+  }).observe({ type: "layout-shift", buffered: true });
+  document.addEventListener("securitypolicyviolation", (event) => {
+    window.seen.csp.push(`${event.violatedDirective} ${event.blockedURI}`);
+  });
+}
+
+/** Open the page at a size and in a theme; what goes wrong in it is gathered. */
+export async function open(browser, url, { width, height, theme }) {
+  const context = await browser.newContext({
+    viewport: { width, height },
+    colorScheme: theme,
+    deviceScaleFactor: width < 500 ? 2 : 1,
+  });
+  const page = await context.newPage();
+  const errors = [];
+  page.on("pageerror", (error) => errors.push(error.message));
+  page.on("console", (line) => {
+    if (line.type() === "error") errors.push(line.text());
+  });
+  await page.addInitScript(observe);
+  await page.goto(url, { waitUntil: "domcontentloaded" });
+  return { page, errors, close: () => context.close() };
+}
