@@ -37,6 +37,8 @@ def read_all(
     kinesis: Kinesis, max_bytes: int
 ) -> Iterator[tuple[list[dict], str, Position]]:
     reader, position = a_reader(kinesis), "TRIM_HORIZON"
+    # it asks for more than it may take, and leaves some of each page
+    reader._record_bytes = 100.0
     while True:
         records, end = reader.read_after(FIRST, position, Bounds(max_bytes))
         if not records:
