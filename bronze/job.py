@@ -1,17 +1,28 @@
-"""Kinesis -> ``bronze.records``: reads settings, opens, wires, appends."""
+"""Kinesis -> ``bronze.records``: reads settings, opens, wires, appends.
+
+``python -m bronze.job`` runs until it is stopped; with ``--once`` it lands what has
+arrived until now and ends.
+"""
 
 import json
+from datetime import UTC, datetime
+from functools import partial
+from typing import Annotated
 
+import typer
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.streaming.listener import StreamingQueryProgress
 from pyspark.sql.streaming.query import StreamingQuery
+from typer import Option
 
 from bronze.kinesis_source import KinesisSource
+from bronze.positions import lags_s
 from bronze.records import to_records
-from bronze.resume import last_sequence_numbers
+from bronze.resume import last_positions
 from conf.lake.create import ensure_tables
 from conf.lake.fence import open_fence
 from conf.lake.roots import table_uri
-from conf.lake.session import run_alone
+from conf.lake.session import run_alone, run_once
 from conf.lake.streams import Checkpoint
 from conf.lake.tables import RECORDS
 from conf.settings import Settings
@@ -19,8 +30,16 @@ from conf.settings import Settings
 QUERY = "bronze"
 
 
-def start(spark: SparkSession, chosen: Settings) -> StreamingQuery:
+def start(
+    spark: SparkSession, chosen: Settings, ending: datetime | None = None
+) -> StreamingQuery:
     """Start the query that lands Kinesis records in bronze.
+
+    Args:
+        spark: Session of the driver.
+        chosen: Which stream, which lake.
+        ending: Leave what arrives later; ``processAllAvailable`` then returns once all
+            that arrived before is in bronze, however busy the stream is.
 
     Raises:
         FixSetup: Another driver writes bronze, or the table is of another version.
@@ -31,7 +50,7 @@ def start(spark: SparkSession, chosen: Settings) -> StreamingQuery:
     # Delta's own sink stores (query id, batch id) with each commit: a batch that is
     # repeated after a crash, or by a driver that was replaced, adds nothing.
     return (
-        to_records(_read_kinesis(spark, chosen))
+        to_records(_read_kinesis(spark, chosen, ending))
         .coalesce(1)
         .writeStream.format("delta")
         .queryName(QUERY)
@@ -41,7 +60,9 @@ def start(spark: SparkSession, chosen: Settings) -> StreamingQuery:
     )
 
 
-def _read_kinesis(spark: SparkSession, chosen: Settings) -> DataFrame:
+def _read_kinesis(
+    spark: SparkSession, chosen: Settings, ending: datetime | None
+) -> DataFrame:
     kinesis = chosen.kinesis
     spark.dataSource.register(KinesisSource)
     reader = (
@@ -50,15 +71,37 @@ def _read_kinesis(spark: SparkSession, chosen: Settings) -> DataFrame:
         .option("region", kinesis.region)
         .option("initialPosition", kinesis.initial_position)
         .option("maxBatchBytes", kinesis.batch_max_bytes)
+        .option("failOnDataLoss", kinesis.fail_on_data_loss)
     )
     if kinesis.resume == "bronze":
         # Without a checkpoint, what bronze holds is the only memory of what was read.
-        held = last_sequence_numbers(chosen.lake, QUERY)
+        held = last_positions(chosen.lake, QUERY)
         reader = reader.option("startAfter", json.dumps(held))
     if kinesis.endpoint_url:
         reader = reader.option("endpointUrl", kinesis.endpoint_url)
+    if ending:
+        reader = reader.option("endingTimestamp", ending.isoformat())
     return reader.load()
 
 
+def shard_lags_s(progress: StreamingQueryProgress) -> dict[str, float]:
+    """Return how far behind each shard's tip bronze was when a batch was read, in s."""
+    told = json.loads(progress.json)
+    began = datetime.fromisoformat(told["timestamp"])
+    return lags_s(told["sources"][0]["endOffset"] or {}, began.timestamp())
+
+
+def main(
+    once: Annotated[
+        bool, Option("--once", help="Land what has arrived until now, and end.")
+    ] = False,
+) -> None:
+    """Land Kinesis records in bronze."""
+    if once:
+        run_once(QUERY, partial(start, ending=datetime.now(UTC)))
+    else:
+        run_alone(QUERY, start)
+
+
 if __name__ == "__main__":
-    run_alone(QUERY, start)
+    typer.run(main)

@@ -1,217 +1,206 @@
-"""Positions in a Kinesis stream and the calls that read from them.
+"""Reads one stream's shards from position to position; free of Spark."""
 
-Free of Spark, so that every rule here can be tested against any Kinesis client.
-"""
+import time
+from collections.abc import Callable, Iterator, Sequence
+from itertools import takewhile
+from typing import Any, NamedTuple, TypeVar
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+import stamina
 
-from conf.errors import TickhouseError
+from bronze.calls import IteratorExpired, Record, StreamCalls, arrival_s
+from bronze.positions import Position
+from bronze.trimming import Trimming
+from conf.errors import RetryLater
 
-Record = dict[str, Any]
-_READ_LIMIT = 10_000
+READ_LIMIT = 10_000
 _FIRST_GUESS_BYTES = 25_000
+_PATIENCE_S = 300.0
+_FOREVER = float("inf")
+
+T = TypeVar("T")
 
 
-class Trimmed(TickhouseError):
-    """The stream no longer holds records that a batch must contain."""
+class Bounds(NamedTuple):
+    """Where one read stops: payload bytes (one record at least), and arrival."""
 
-    def __init__(self, stream: str, shard: str, after: str, found: str) -> None:
-        super().__init__(
-            f"Kinesis stream {stream}, shard {shard}: the records after {after} were "
-            f"trimmed before they were read; the oldest one left is {found}. "
-            "They are lost to bronze. Raise the stream's retention; to go on without "
-            "them, delete bronze's checkpoint and start with "
-            "kinesis.resume=initial_position"
-        )
-
-
-class Position(str):
-    """A place in one shard, as the offset writes it."""
-
-    __slots__ = ()
-
-    @property
-    def is_end(self) -> bool:
-        """The shard is closed and read to its end."""
-        return self.startswith("END:")
-
-    @property
-    def sequence_number(self) -> str | None:
-        """The last record read, or None at a starting point."""
-        text = self.removeprefix("END:")
-        return text if text.isdecimal() else None
-
-    def iterator_arguments(self) -> dict[str, Any]:
-        """Return GetShardIterator's arguments for what follows this place."""
-        if self.sequence_number:
-            return {
-                "ShardIteratorType": "AFTER_SEQUENCE_NUMBER",
-                "StartingSequenceNumber": self.sequence_number,
-            }
-        if self.startswith("AT:"):
-            moment = float(self.removeprefix("AT:"))
-            return {"ShardIteratorType": "AT_TIMESTAMP", "Timestamp": moment}
-        return {"ShardIteratorType": "TRIM_HORIZON"}
+    max_bytes: int
+    ending_s: float = _FOREVER
+    """Records that arrived later are left for another time."""
 
 
 class ShardReader:
     """Reads one stream's shards through one Kinesis client.
 
     Args:
-        client: A boto3 Kinesis client, or anything with its four read calls.
+        client: A boto3 Kinesis client that does not retry, or anything with its calls.
         stream: Name of the stream.
+        fail_on_data_loss: Whether records trimmed before they were read are an error.
+        now_s: The wall clock, seconds since the epoch.
     """
 
-    def __init__(self, client: Any, stream: str) -> None:  # noqa: ANN401 (boto3)
-        self._client, self._stream = client, stream
+    def __init__(
+        self,
+        client: Any,  # noqa: ANN401 (boto3)
+        stream: str,
+        *,
+        fail_on_data_loss: bool = True,
+        now_s: Callable[[], float] = time.time,
+    ) -> None:
+        self._calls, self._now_s = StreamCalls(client, stream), now_s
+        self._trimming = Trimming(self._calls, fails=fail_on_data_loss, now_s=now_s)
         self._iterators: dict[str, tuple[str, str]] = {}
+        self._last: dict[str, Position] = {}
         self._record_bytes = float(_FIRST_GUESS_BYTES)
         self.parents: dict[str, list[str]] = {}
 
     def refresh(self) -> None:
         """List the shards anew: ``parents`` maps each to the shards it came from."""
-        shards, token = list[Record](), None
-        while True:
-            page = self._client.list_shards(
-                **({"NextToken": token} if token else {"StreamName": self._stream})
-            )
-            shards += page["Shards"]
-            token = page.get("NextToken")
-            if not token:
-                break
-        ids = {shard["ShardId"] for shard in shards}
-        self.parents = {s["ShardId"]: _parents_within(s, ids) for s in shards}
+        shards = self._calls.list_shards()
+        self.parents = {shard["ShardId"]: _parents(shard) for shard in shards}
 
     def roots(self) -> set[str]:
         """Return the shards whose parents the stream no longer lists."""
         self.refresh()
-        return {shard for shard, parents in self.parents.items() if not parents}
+        return {
+            shard
+            for shard, parents in self.parents.items()
+            if not self.parents.keys() & set(parents)
+        }
+
+    def open_at(self, moment_s: float) -> set[str]:
+        """Return the shards that took records at a time; before all, the roots."""
+        wanted = {"Type": "AT_TIMESTAMP", "Timestamp": moment_s}
+        shards = self._calls.list_shards(ShardFilter=wanted)
+        return {shard["ShardId"] for shard in shards} or self.roots()
+
+    def latest(self, shard: str, position: str) -> Position:
+        """Return a position, complete as long as the last read of it has shown."""
+        last = self._last.get(shard)
+        if last is not None and last.place == Position(position).place:
+            return last
+        return Position(position)
 
     def read_after(
-        self, shard: str, position: str, max_bytes: int
-    ) -> tuple[list[Record], str]:
+        self, shard: str, position: str, bounds: Bounds
+    ) -> tuple[list[Record], Position]:
         """Return the next records of a shard and the position behind them.
 
-        Args:
-            shard: Shard id.
-            position: Where the last read ended.
-            max_bytes: Payload bytes to return at most (one record at least).
-
         Raises:
-            Trimmed: Records between ``position`` and the oldest one left are gone.
+            Trimmed: Records behind ``position`` may be gone.
+            RetryLater: Throttled, or Kinesis is away: nothing has changed.
         """
-        iterator = self._iterator_at(shard, Position(position))
-        limit = max(1, min(_READ_LIMIT, int(max_bytes / self._record_bytes) + 1))
-        answer = self._get_records(shard, Position(position), iterator, limit)
-        records = _within(answer["Records"], max_bytes)
-        if records:
-            self._learn_size(records)
-            position = records[-1]["SequenceNumber"]
+        start, started_s = self.latest(shard, position), self._now_s()
+        self._require_held(shard, start)
+        if shard not in self.parents:
+            return [], _end(start.place)
+        limit = max(1, min(READ_LIMIT, int(bounds.max_bytes / self._record_bytes) + 1))
+        answer = self._get_records(shard, start, limit)
+        records = _within(bounds, answer["Records"])
+        self._learn_size(records)
         is_whole = len(records) == len(answer["Records"])
+        place = records[-1]["SequenceNumber"] if records else start.place
         following = answer.get("NextShardIterator")
-        if is_whole and following:
-            self._iterators[shard] = (position, following)
         if is_whole and not following:
-            return records, f"END:{Position(position).sequence_number or 0}"
-        return records, position
+            return records, _end(place)
+        if is_whole:
+            self._iterators[shard] = (str(place), str(following))
+        until_s = _complete_until(answer, len(records), started_s, bounds.ending_s)
+        end = Position.at(place, max(until_s, start.complete_until_s or 0.0))
+        self._last[shard] = end
+        return records, end
 
     def read_between(self, shard: str, start: str, end: Position) -> Iterator[Record]:
         """Yield the records after ``start`` up to and including ``end``.
 
         Raises:
-            Trimmed: The last record of the range is gone.
+            Trimmed: Some of the range is gone.
+            RetryLater: Kinesis has been away for minutes.
         """
-        last = end.sequence_number
-        if start == end or last in (None, "0", Position(start).sequence_number):
+        last, at = end.sequence_number, Position(start)
+        if last is None or last == at.sequence_number:
             return
-        iterator = self._iterator_at(shard, Position(start))
-        while iterator:
-            answer = self._client.get_records(ShardIterator=iterator, Limit=_READ_LIMIT)
+        _patiently(lambda: self._require_held(shard, at))
+        if shard not in self.parents:
+            return self._trimming.report_missing(shard, at, last)
+        while True:
+            place = at
+            answer = _patiently(lambda: self._get_records(shard, place, READ_LIMIT))  # noqa: B023
             for record in answer["Records"]:
                 if int(record["SequenceNumber"]) > int(last):
-                    raise Trimmed(self._stream, shard, start, record["SequenceNumber"])
+                    return self._trimming.report_missing(shard, at, last)
                 yield record
-                if record["SequenceNumber"] == last:
-                    return
-            iterator = answer.get("NextShardIterator")
-            if not answer["Records"] and not answer.get("MillisBehindLatest"):
-                break
-        raise Trimmed(self._stream, shard, start, "none")
+                at = Position(record["SequenceNumber"])
+                if at == last:
+                    return None
+            following = answer.get("NextShardIterator")
+            if not following or not (answer["Records"] or answer["MillisBehindLatest"]):
+                return self._trimming.report_missing(shard, at, last)
+            self._iterators[shard] = (at.place, following)
 
-    def _iterator_at(self, shard: str, position: Position) -> str:
-        cached = self._iterators.pop(shard, None)
-        if cached and cached[0] == position:
-            return cached[1]
-        if position.sequence_number:
-            self._require_held(shard, position.sequence_number)
-        return self._new_iterator(shard, position)
+    def _require_held(self, shard: str, position: Position) -> None:
+        if shard not in self.parents:
+            self.refresh()
+        self._trimming.require_held(shard, position, self.parents)
 
-    def _new_iterator(self, shard: str, position: Position) -> str:
-        answer = self._client.get_shard_iterator(
-            StreamName=self._stream, ShardId=shard, **position.iterator_arguments()
-        )
-        return str(answer["ShardIterator"])
-
-    def _require_held(self, shard: str, sequence_number: str) -> None:
-        """Raise if the record we stopped at is gone: later ones may be gone too."""
-        oldest = self._new_iterator(shard, Position("TRIM_HORIZON"))
-        records = self._client.get_records(ShardIterator=oldest, Limit=1)["Records"]
-        if records and int(records[0]["SequenceNumber"]) > int(sequence_number):
-            found = records[0]["SequenceNumber"]
-            raise Trimmed(self._stream, shard, sequence_number, found)
-
-    def _get_records(
-        self, shard: str, position: Position, iterator: str, limit: int
-    ) -> Record:
-        errors = self._client.exceptions
-        try:
-            return dict(self._client.get_records(ShardIterator=iterator, Limit=limit))
-        except errors.ExpiredIteratorException:
-            renewed = self._new_iterator(shard, position)
-            return dict(self._client.get_records(ShardIterator=renewed, Limit=limit))
-        except errors.ProvisionedThroughputExceededException:
-            # Another reader used the shard's budget: the next trigger tries again.
-            return {"Records": [], "NextShardIterator": iterator}
+    def _get_records(self, shard: str, position: Position, limit: int) -> Record:
+        place, iterator = self._iterators.get(shard, ("", ""))
+        if place == position.place:
+            try:
+                return self._calls.records(iterator, limit)
+            except IteratorExpired:
+                del self._iterators[shard]
+        new = self._calls.iterator(shard, position)
+        if new is None:
+            raise RetryLater(f"{self._calls.name(shard)} has just expired")
+        return self._calls.records(new, limit)
 
     def _learn_size(self, records: Sequence[Record]) -> None:
-        mean = sum(len(record["Data"]) for record in records) / len(records)
-        self._record_bytes = 0.8 * self._record_bytes + 0.2 * max(mean, 1.0)
+        if records:
+            mean = sum(len(record["Data"]) for record in records) / len(records)
+            self._record_bytes = 0.8 * self._record_bytes + 0.2 * max(mean, 1.0)
 
 
-def next_positions(
-    positions: Mapping[str, str], parents: Mapping[str, Sequence[str]]
-) -> dict[str, str]:
-    """Return the positions with the shards that may be read from now on.
-
-    A shard born of a split or merge is read from its start once its parents are read
-    to their end, so that a symbol's messages keep their order.
-
-    Args:
-        positions: Shard -> position, of every shard begun so far.
-        parents: Shard -> the shards it came from, of every shard of the stream.
-    """
-    ended = {
-        shard for shard, position in positions.items() if Position(position).is_end
-    }
-    born = {
-        shard: "TRIM_HORIZON"
-        for shard, came_from in parents.items()
-        if shard not in positions and all(parent in ended for parent in came_from)
-    }
-    return dict(sorted({**positions, **born}.items()))
+def _end(place: str) -> Position:
+    return Position(f"END:{Position(place).sequence_number or 0}")
 
 
-def _parents_within(shard: Record, ids: set[str]) -> list[str]:
+def _patiently(call: Callable[[], T]) -> T:
+    """Repeat a call that may work soon, for some minutes."""
+    retrying = stamina.RetryingCaller(
+        attempts=None, timeout=_PATIENCE_S, wait_initial=0.2
+    )
+    return retrying(RetryLater, call)
+
+
+def _parents(shard: Record) -> list[str]:
     keys = ("ParentShardId", "AdjacentParentShardId")
-    return [shard[key] for key in keys if shard.get(key) in ids]
+    return [shard[key] for key in keys if shard.get(key)]
 
 
-def _within(records: Sequence[Record], max_bytes: int) -> list[Record]:
+def _within(bounds: Bounds, records: Sequence[Record]) -> list[Record]:
     kept, used = list[Record](), 0
-    for record in records:
+    for record in takewhile(lambda r: arrival_s(r) <= bounds.ending_s, records):
         used += len(record["Data"])
-        if kept and used > max_bytes:
+        if kept and used > bounds.max_bytes:
             break
         kept.append(record)
     return kept
+
+
+def _complete_until(
+    answer: Record, kept: int, started_s: float, ending_s: float
+) -> float:
+    """Return the time before which nothing is left to read of a shard.
+
+    Args:
+        answer: Of GetRecords.
+        kept: How many of its records, from the first, the reader takes.
+        started_s: When it was asked.
+        ending_s: The reader leaves what arrived later.
+    """
+    records = answer["Records"]
+    if kept < len(records) and arrival_s(records[kept]) > ending_s:
+        return ending_s
+    if kept < len(records):
+        return arrival_s(records[kept - 1])
+    return started_s - float(answer.get("MillisBehindLatest") or 0) / 1000

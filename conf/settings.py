@@ -154,6 +154,11 @@ class KinesisSettings(_Section):
     resume: Literal["bronze", "initial_position"] = Field(
         "bronze", description="Where to go on when the checkpoint is gone"
     )
+    fail_on_data_loss: bool = Field(
+        True,
+        description="Stop when records were trimmed before bronze read them; false: "
+        "log the range and go on with what is left",
+    )
     shards: Positive = Field(2, description="Shards of a stream that we create")
     linger_ms: Positive = Field(100, description="Longest wait before a record is sent")
     record_max_bytes: Positive = Field(25_000, description="Most in one record")

@@ -77,6 +77,7 @@ class Status:
                 seen["batch_ms"] = progress["durationMs"].get("triggerExecution")
                 if query.name == bronze.job.QUERY:
                     self._count(seen, progress["numInputRows"])
+                    seen["shard_lag_s"] = bronze.job.shard_lags_s(progress)
 
     def _count(self, seen: dict[str, Any], rows: int) -> None:
         """Count a batch of bronze: Spark's own sink tells nobody else."""

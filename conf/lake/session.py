@@ -104,9 +104,10 @@ def free_port(first: int) -> int:
     )
 
 
-def run_alone(
-    name: str, *starts: Callable[[SparkSession, Settings], StreamingQuery]
-) -> NoReturn:
+Start = Callable[[SparkSession, Settings], StreamingQuery]
+
+
+def run_alone(name: str, *starts: Start) -> NoReturn:
     """Run one layer's queries in this process until one of them ends.
 
     Args:
@@ -116,14 +117,35 @@ def run_alone(
     Raises:
         SystemExit: Code 3, with one line that says what to do, if the set-up is wrong.
     """
+    spark, _ = _start_alone(name, *starts)
+    spark.streams.awaitAnyTermination()
+    raise SystemExit(1)
+
+
+def run_once(name: str, start: Start) -> None:
+    """Run one query in this process until it has done all there is to do.
+
+    Args:
+        name: Name of the layer, for logs and the Spark UI.
+        start: Starts the query.
+
+    Raises:
+        SystemExit: See ``run_alone``.
+    """
+    spark, (query,) = _start_alone(name, start)
+    query.processAllAvailable()
+    query.stop()
+    spark.stop()
+
+
+def _start_alone(
+    name: str, *starts: Start
+) -> tuple[SparkSession, list[StreamingQuery]]:
     try:
         chosen = load()
         configure(name, level=chosen.log_level)
         spark = build_session(chosen, name)
-        for start in starts:
-            start(spark, chosen)
+        return spark, [start(spark, chosen) for start in starts]
     except FixSetup as error:
         sys.stderr.write(f"tickhouse: {error}\n")
         raise SystemExit(3) from error
-    spark.streams.awaitAnyTermination()
-    raise SystemExit(1)

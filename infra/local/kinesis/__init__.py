@@ -2,14 +2,18 @@
 
 ``python -m infra.local.kinesis --data <folder>`` listens on 127.0.0.1:4567. A request
 travels: ``http_protocol`` (bytes) -> ``api`` (JSON, errors) -> ``stream_operations``
-or ``record_operations`` -> ``group_commit`` (one transaction for all who wait) ->
+or ``put_operations`` -> ``group_commit`` (one transaction for all who wait) ->
 ``store`` (SQLite). Reads are index range scans; only sums and positions stay in memory.
 
-Beside the twelve operations there is ``GET /health``, and an option that no real
-stream has: ``--duplicate-rate`` stores a share of the entries and answers that they
-failed, so that a correct client sends them twice (see ``faults``).
+Beside the fifteen operations there is what no real stream has (``control``):
+``GET /health``, ``GET /metrics`` (counters of each shard, named as CloudWatch's) and
+``/faults``, which takes the fault actions of AWS FIS and three more (see ``faults``).
+``--duplicate-rate`` is such a fault from the start: a share of the entries is stored,
+and answered as failed, so that a correct client sends them twice.
 
-Not there: resharding (shards already carry hash ranges, parents and an end), enhanced
-fan-out, encryption, CBOR, signatures (any credentials are accepted), and AWS's request
-rates of the operations that only describe.
+Retention counts the time in which the emulator runs (see ``running_time``).
+
+Not there: enhanced fan-out, encryption, tags, CBOR, signatures (any credentials are
+accepted), AWS's request rates of the operations that only describe, and the seconds for
+which a stream is CREATING or UPDATING.
 """

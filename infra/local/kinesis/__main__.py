@@ -8,7 +8,6 @@ from typer import Option
 
 from conf import logs
 from conf.errors import FixSetup
-from infra.local.kinesis.faults import DuplicateFaults
 from infra.local.kinesis.limits import UNLIMITED, Limits
 from infra.local.kinesis.server import Options, run
 
@@ -23,7 +22,7 @@ def main(
         float,
         Option(min=0, max=1, help="Share of entries stored but answered as failed."),
     ] = 0,
-    seed: Annotated[int, Option(help="Seed that chooses those entries.")] = 0,
+    seed: Annotated[int, Option(help="Seed that chooses what faults strike.")] = 0,
     limits: Annotated[
         bool, Option("--limits/--no-limits", help="AWS's limits of each shard.")
     ] = True,
@@ -35,7 +34,8 @@ def main(
         port=port,
         folder=data,
         limits=Limits() if limits else UNLIMITED,
-        faults=DuplicateFaults(duplicate_rate, seed),
+        duplicate_rate=duplicate_rate,
+        seed=seed,
     )
     try:
         run(options)

@@ -1,6 +1,5 @@
 """From an HTTP request to an operation and back: AWS's JSON 1.1 protocol."""
 
-import os
 import uuid
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
@@ -10,15 +9,23 @@ import msgspec
 
 from conf import logs
 from infra.local.kinesis import (
+    control,
     get_operations,
     listing_operations,
     messages,
     put_operations,
+    reshard_operations,
     stream_operations,
 )
 from infra.local.kinesis.emulator import Emulator
-from infra.local.kinesis.errors import ApiError, internal_failure, invalid_request
+from infra.local.kinesis.errors import (
+    AnswerLost,
+    ApiError,
+    internal_failure,
+    invalid_request,
+)
 from infra.local.kinesis.http_protocol import Request, Response
+from infra.local.kinesis.record_messages import GetRecords
 
 SERVICE = "Kinesis_20131202"
 
@@ -44,6 +51,9 @@ OPERATIONS = {
     "DeleteStream": _operation(stream_operations.delete_stream),
     "IncreaseStreamRetentionPeriod": _operation(stream_operations.increase_retention),
     "DecreaseStreamRetentionPeriod": _operation(stream_operations.decrease_retention),
+    "SplitShard": _operation(reshard_operations.split_shard),
+    "MergeShards": _operation(reshard_operations.merge_shards),
+    "UpdateShardCount": _operation(reshard_operations.update_shard_count),
     "ListStreams": _operation(listing_operations.list_streams),
     "ListShards": _operation(listing_operations.list_shards),
     "DescribeStream": _operation(listing_operations.describe_stream),
@@ -55,27 +65,20 @@ OPERATIONS = {
 }
 
 
-class Health(msgspec.Struct):
-    """What the emulator holds; ``bytes`` counts payloads."""
-
-    streams: int
-    records: int
-    bytes: int
-    pid: int
-
-
 class Api:
     """Answers every request, with an error if need be."""
 
     def __init__(self, emulator: Emulator) -> None:
         self._emulator = emulator
 
-    async def answer(self, request: Request) -> Response:
-        """Perform the operation the request names."""
-        if request.head.method == "GET":
-            return self._answer_get(request.head.target)
+    async def answer(self, request: Request) -> Response | None:
+        """Perform the operation the request names; None resets the connection."""
+        if request.head.target != "/":
+            return control.answer(self._emulator, request)
         try:
             result = await self._perform(request)
+        except AnswerLost:
+            return None
         except ApiError as error:
             return _refusal(error)
         except Exception:
@@ -94,20 +97,21 @@ class Api:
                 "UnknownOperationException",
                 f"{name!r} is not emulated; there are {', '.join(OPERATIONS)}.",
             )
-        return await operation.run(self._emulator, _decode(operation, request))
+        message = _decode(operation, request)
+        if self._emulator.faults:
+            injected = self._emulator.faults.error(name, self._stream_name(message))
+            if injected:
+                raise injected
+        return await operation.run(self._emulator, message)
 
-    def _answer_get(self, path: str) -> Response:
-        if path != "/health":
-            return _response(HTTPStatus.NOT_FOUND, b"")
-        streams = list(self._emulator.streams)
-        shards = [shard for stream in streams for shard in stream.shards]
-        health = Health(
-            streams=len(streams),
-            records=sum(shard.records for shard in shards),
-            bytes=sum(shard.payload_bytes for shard in shards),
-            pid=os.getpid(),
-        )
-        return _response(HTTPStatus.OK, msgspec.json.encode(health))
+    def _stream_name(self, message: messages.Request) -> str | None:
+        """Return the name of the stream that a request is about, if it is known."""
+        if isinstance(message, messages.OfStream):
+            arn = message.stream_arn or ""
+            return message.stream_name or arn.rpartition("/")[2]
+        if isinstance(message, GetRecords):
+            return get_operations.stream_name(self._emulator, message)
+        return None
 
 
 def _target(request: Request) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from infra.local.kinesis.running_time import Pause
 from infra.local.kinesis.streams import Shard, Stream
 
 
@@ -44,11 +45,15 @@ def append(
     """Store one request's records, the sums of their shards, and the fault ledger."""
     for each in appends:
         db.executemany("INSERT INTO records VALUES (?, ?, ?, ?)", each.rows)
-        db.execute(
+        updated = db.execute(
             "UPDATE shards SET last_position = ?, records = records + ?,"
             " payload_bytes = payload_bytes + ? WHERE key = ?",
             (each.tip, len(each.rows), each.payload_bytes, each.shard.key),
         )
+        if updated.rowcount != 1:
+            # the commit that was to make the shard failed, or it was deleted
+            msg = f"there is no {each.shard.shard_id} to append to"
+            raise sqlite3.IntegrityError(msg)
     db.executemany("INSERT INTO injected_duplicates VALUES (?, ?, ?)", duplicates)
 
 
@@ -88,12 +93,33 @@ def insert_stream(db: sqlite3.Connection, stream: Stream) -> None:
             stream.max_record_bytes,
         ),
     )
+    _insert_shards(db, stream.name, stream.shards)
+
+
+def reshard(
+    db: sqlite3.Connection,
+    stream_name: str,
+    closed: Iterable[Shard],
+    born: Iterable[Shard],
+) -> None:
+    """Close shards and add those that continue them; one may be in both."""
+    _insert_shards(db, stream_name, born)
+    db.executemany(
+        "UPDATE shards SET end_position = ? WHERE key = ?",
+        [(shard.end_position, shard.key) for shard in closed],
+    )
+
+
+def _insert_shards(
+    db: sqlite3.Connection, stream_name: str, shards: Iterable[Shard]
+) -> None:
     db.executemany(
         'INSERT INTO shards (stream_name, key, "index", hash_start, hash_end,'
-        " created_ms, last_position) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        " created_ms, last_position, parent_id, adjacent_parent_id)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
             (
-                stream.name,
+                stream_name,
                 shard.key,
                 shard.index,
                 # hash keys have 128 bits, SQLite's integers 64
@@ -101,10 +127,17 @@ def insert_stream(db: sqlite3.Connection, stream: Stream) -> None:
                 str(shard.hash_end),
                 shard.created_ms,
                 shard.last_position,
+                shard.parent_id,
+                shard.adjacent_parent_id,
             )
-            for shard in stream.shards
+            for shard in shards
         ],
     )
+
+
+def delete_shards(db: sqlite3.Connection, shard_keys: Iterable[int]) -> None:
+    """Delete closed shards whose records have all expired."""
+    db.executemany("DELETE FROM shards WHERE key = ?", [(key,) for key in shard_keys])
 
 
 def delete_stream(db: sqlite3.Connection, stream_name: str) -> None:
@@ -119,3 +152,11 @@ def set_retention(db: sqlite3.Connection, stream_name: str, hours: int) -> None:
     db.execute(
         "UPDATE streams SET retention_hours = ? WHERE name = ?", (hours, stream_name)
     )
+
+
+def note_alive(db: sqlite3.Connection, at_ms: int, pause: Pause | None) -> None:
+    """Store that the process runs, and the pause before, if there was one."""
+    db.execute("DELETE FROM alive")
+    db.execute("INSERT INTO alive VALUES (?)", (at_ms,))
+    if pause:
+        db.execute("INSERT INTO pauses VALUES (?, ?)", pause)

@@ -15,6 +15,10 @@ class ApiError(Exception):
         super().__init__(f"{code}: {message}")
 
 
+class AnswerLost(Exception):
+    """The operation was performed; the connection is reset instead of an answer."""
+
+
 def invalid_argument(message: str) -> ApiError:
     """The parameters are well-formed but cannot be used."""
     return ApiError("InvalidArgumentException", message)
@@ -46,6 +50,14 @@ def shard_not_found(shard_id: str, stream_name: str) -> ApiError:
         "ResourceNotFoundException",
         f"Shard {shard_id} in stream {stream_name} under account {ACCOUNT_ID}"
         " does not exist",
+    )
+
+
+def shard_limit_exceeded(limit: int) -> ApiError:
+    """The stream would have too many open shards."""
+    return ApiError(
+        "LimitExceededException",
+        f"This request would exceed the shard limit of {limit} a stream.",
     )
 
 

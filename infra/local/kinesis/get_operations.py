@@ -92,11 +92,21 @@ async def get_records(emulator: Emulator, request: GetRecords) -> GetRecordsResu
     iterator = _valid_iterator(request.shard_iterator, now_ms)
     stream, shard = _shard_of(emulator, iterator)
     if not shard.budget.admit_read(now_ms):
+        shard.counters.read_provisioned_throughput_exceeded += 1
         raise throughput_exceeded(shard.shard_id, stream.name)
-    start = max(iterator.position, stream.trim_horizon(now_ms))
+    start = max(iterator.position, emulator.trim_horizon(stream))
     rows = _read(emulator, shard, start, request.limit)
     shard.budget.charge_read(sum(len(key) + len(data) for _, key, data in rows))
-    return _records(stream, shard, rows, start=start, now_ms=now_ms)
+    answer = _records(stream, shard, rows, start=start, now_ms=now_ms)
+    _count(shard, answer)
+    return answer
+
+
+def _count(shard: Shard, answer: GetRecordsResult) -> None:
+    counters = shard.counters
+    counters.outgoing_records += len(answer.records)
+    counters.outgoing_bytes += sum(len(record.data) for record in answer.records)
+    counters.iterator_age_milliseconds = answer.millis_behind_latest
 
 
 def _valid_iterator(token: str, now_ms: int) -> ShardIterator:
@@ -112,6 +122,16 @@ def _valid_iterator(token: str, now_ms: int) -> ShardIterator:
             f" the tolerated delay of {iterators.LIFETIME_MS} milliseconds.",
         )
     return iterator
+
+
+def stream_name(emulator: Emulator, request: GetRecords) -> str | None:
+    """Return the name of the stream an iterator is of, None if it is none of ours."""
+    try:
+        iterator = iterators.decode(request.shard_iterator)
+    except ValueError:
+        return None
+    found = emulator.streams.shard(iterator.shard_key)
+    return found and found[0].name
 
 
 def _shard_of(emulator: Emulator, iterator: ShardIterator) -> tuple[Stream, Shard]:
@@ -144,7 +164,7 @@ def _records(
 ) -> GetRecordsResult:
     next_position = rows[-1][0] + 1 if rows else start
     at_tip = not rows or next_position > shard.tip
-    at_end = at_tip and shard.end_position is not None
+    at_end = at_tip and shard.is_closed
     iterator = ShardIterator(shard.key, next_position, issued_ms=now_ms)
     return GetRecordsResult(
         records=[

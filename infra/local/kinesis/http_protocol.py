@@ -6,6 +6,8 @@ two cores with Spark: a web framework would cost more than all the rest here.
 """
 
 import asyncio
+import socket
+import struct
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -65,7 +67,7 @@ class Response:
     body: bytes
 
 
-Handler = Callable[[Request], Awaitable[Response]]
+Handler = Callable[[Request], Awaitable[Response | None]]
 
 
 def parse_head(raw: bytes) -> Head:
@@ -105,7 +107,7 @@ class HttpProtocol(asyncio.Protocol):
     """One connection.
 
     Args:
-        handle: Answers a request; must not raise.
+        handle: Answers a request; must not raise. None resets the connection.
         connections: The open connections; this one enters and leaves by itself.
     """
 
@@ -178,11 +180,22 @@ class HttpProtocol(asyncio.Protocol):
     async def _answer(self, request: Request) -> None:
         response = await self._handle(request)
         self._answering = None
+        if response is None:
+            self._reset()
+            return
         self._send(response)
         if self._stopping or not request.head.keeps_alive:
             self._close()
         else:
             self._advance()
+
+    def _reset(self) -> None:
+        if self._transport is not None:
+            # without lingering, closing sends a reset in place of what is unsent
+            self._transport.get_extra_info("socket").setsockopt(
+                socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+            )
+            self._transport.abort()
 
     def _refuse(self, status: HTTPStatus) -> None:
         self._send(Response(status, {"connection": "close"}, b""))

@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -13,6 +13,8 @@ from infra.local.kinesis.sequence import arrival_ms
 from infra.local.kinesis.streams import Shard, Stream
 
 _DESCRIBED_SHARDS = 100
+
+T = TypeVar("T")
 
 
 async def list_streams(
@@ -71,7 +73,9 @@ async def list_shards(
     if request.next_token is not None:
         request = _resumed(request, request.next_token)
     stream = emulator.stream_of(request)
-    chosen = [s for s in stream.shards if _passes(s, request.shard_filter)]
+    horizon_ms = arrival_ms(emulator.trim_horizon(stream))
+    oldest_ms = max(stream.created_ms, horizon_ms)
+    chosen = [s for s in stream.shards if _passes(s, request.shard_filter, oldest_ms)]
     shards = _after(chosen, request.exclusive_start_shard_id)
     page = shards[: request.max_results]
     token = None
@@ -95,23 +99,34 @@ def _resumed(
         raise invalid_argument("Invalid NextToken.") from error
 
 
-def _passes(shard: Shard, wanted: stream_messages.ShardFilter | None) -> bool:
+def _passes(
+    shard: Shard, wanted: stream_messages.ShardFilter | None, oldest_ms: float
+) -> bool:
     if wanted is None:
-        return True
-    match wanted.type:
-        case "AFTER_SHARD_ID":
-            return shard.shard_id > (wanted.shard_id or "")
-        case "AT_LATEST":
-            return shard.end_position is None
-        case "AT_TIMESTAMP" | "FROM_TIMESTAMP":
-            return _was_open(shard, wanted.type, (wanted.timestamp or 0) * 1000)
-        case _:
-            return True
+        return _was_open_since(shard, oldest_ms)
+    if wanted.type == "AFTER_SHARD_ID":
+        return shard.shard_id > _given(wanted.shard_id, "ShardId")
+    if wanted.type == "AT_LATEST":
+        return shard.end_position is None
+    time_ms = oldest_ms
+    if wanted.type.endswith("TIMESTAMP"):
+        time_ms = _given(wanted.timestamp, "Timestamp") * 1000
+    if wanted.type.startswith("AT"):
+        return _was_open_at(shard, time_ms)
+    return _was_open_since(shard, time_ms)
 
 
-def _was_open(shard: Shard, filter_type: str, time_ms: float) -> bool:
-    if filter_type == "AT_TIMESTAMP" and shard.created_ms > time_ms:
-        return False
+def _given(value: T | None, name: str) -> T:
+    if value is None:
+        raise invalid_argument(f"{name} must be given for this type of ShardFilter.")
+    return value
+
+
+def _was_open_at(shard: Shard, time_ms: float) -> bool:
+    return shard.created_ms <= time_ms and _was_open_since(shard, time_ms)
+
+
+def _was_open_since(shard: Shard, time_ms: float) -> bool:
     return shard.end_position is None or arrival_ms(shard.end_position) >= time_ms
 
 
@@ -123,7 +138,7 @@ def _identity(stream: Stream) -> dict[str, Any]:
     return {
         "stream_name": stream.name,
         "stream_arn": stream.arn,
-        "stream_status": "ACTIVE",
+        "stream_status": "UPDATING" if stream.is_updating else "ACTIVE",
         "stream_mode_details": stream_messages.StreamModeDetails(stream.mode),
         "stream_creation_timestamp": stream.created_ms / 1000,
     }

@@ -7,8 +7,14 @@ from typing import Annotated
 
 from msgspec import Meta, Struct, field
 
-Name = Annotated[str, Meta(min_length=1, max_length=128, pattern="^[a-zA-Z0-9_.-]+$")]
-Arn = Annotated[str, Meta(pattern=r"^arn:aws.*:kinesis:.*:\d{12}:stream/[^/\s]+$")]
+Name = Annotated[
+    str, Meta(min_length=1, max_length=128, pattern=r"\A[a-zA-Z0-9_.-]+\Z")
+]
+Arn = Annotated[
+    str,
+    Meta(max_length=2_048, pattern=r"\Aarn:aws.*:kinesis:.*:\d{12}:stream/[^/\s]+\Z"),
+]
+HashKey = Annotated[str, Meta(pattern=r"\A(0|[1-9][0-9]{0,38})\Z")]
 Count = Annotated[int, Meta(ge=1, le=10_000)]
 
 

@@ -5,12 +5,14 @@ from functools import partial
 from infra.local.kinesis import changes
 from infra.local.kinesis.emulator import Emulator
 from infra.local.kinesis.errors import (
+    AnswerLost,
     ApiError,
     internal_failure,
     invalid_argument,
     invalid_request,
     throughput_exceeded,
 )
+from infra.local.kinesis.faults import Action
 from infra.local.kinesis.limits import MIB
 from infra.local.kinesis.record_messages import (
     Entry,
@@ -33,8 +35,9 @@ async def put_record(emulator: Emulator, request: PutRecord) -> PutRecordResult:
     shard = _checked_route(stream, request)
     size_bytes = _size_bytes(request)
     if not shard.budget.admit_write(size_bytes, emulator.now_ms()):
+        shard.counters.write_provisioned_throughput_exceeded += 1
         raise throughput_exceeded(shard.shard_id, stream.name)
-    batch = _Batch(emulator, stream)
+    batch = _Batch(emulator, stream, "PutRecord")
     position = batch.add(shard, request)
     await batch.store()
     return PutRecordResult(
@@ -48,7 +51,7 @@ async def put_records(emulator: Emulator, request: PutRecords) -> PutRecordsResu
     shards = [_checked_route(stream, entry) for entry in request.records]
     if sum(map(_size_bytes, request.records)) > MAX_REQUEST_BYTES:
         raise invalid_argument("Records size exceeds 10 MiB limit")
-    batch = _Batch(emulator, stream)
+    batch = _Batch(emulator, stream, "PutRecords")
     results = [
         batch.try_add(shard, entry)
         for shard, entry in zip(shards, request.records, strict=True)
@@ -85,24 +88,39 @@ def _checked_route(stream: Stream, entry: AnyEntry) -> Shard:
 class _Batch:
     """The admitted records of one request, stored by one change."""
 
-    def __init__(self, emulator: Emulator, stream: Stream) -> None:
+    def __init__(self, emulator: Emulator, stream: Stream, operation: str) -> None:
         self._emulator, self._stream = emulator, stream
+        self._resets = emulator.faults.strikes(
+            "emulator:put-then-reset", operation, stream.name
+        )
         self._now_ms = emulator.now_ms()
         self._appends: dict[int, changes.Append] = {}
         self._duplicates: list[changes.InjectedDuplicate] = []
 
     def try_add(self, shard: Shard, entry: Entry) -> EntryResult:
         if not shard.budget.admit_write(_size_bytes(entry), self._now_ms):
+            shard.counters.write_provisioned_throughput_exceeded += 1
             return _failed(throughput_exceeded(shard.shard_id, self._stream.name))
-        sequence_number = shard.sequence_number(self.add(shard, entry))
-        if self._emulator.faults.strikes():
-            self._duplicates.append(
-                changes.InjectedDuplicate(
-                    self._stream.name, shard.shard_id, sequence_number
-                )
-            )
+        if self._strikes("emulator:put-records-entry-failure"):
             return _failed(internal_failure())
-        return EntryResult(shard_id=shard.shard_id, sequence_number=sequence_number)
+        position = self.add(shard, entry)
+        if self._strikes("emulator:put-records-entry-stored"):
+            if not self._resets:
+                self._note_duplicate(shard, position)
+            return _failed(internal_failure())
+        return EntryResult(
+            shard_id=shard.shard_id, sequence_number=shard.sequence_number(position)
+        )
+
+    def _strikes(self, action: Action) -> bool:
+        return self._emulator.faults.strikes(action, "PutRecords", self._stream.name)
+
+    def _note_duplicate(self, shard: Shard, position: int) -> None:
+        self._duplicates.append(
+            changes.InjectedDuplicate(
+                self._stream.name, shard.shard_id, shard.sequence_number(position)
+            )
+        )
 
     def add(self, shard: Shard, entry: AnyEntry) -> int:
         append = self._appends.get(shard.key)
@@ -110,10 +128,16 @@ class _Batch:
             append = self._appends[shard.key] = changes.Append(shard)
         position = shard.take_position(self._now_ms)
         append.add(position, entry.partition_key, entry.data)
+        if self._resets:
+            self._note_duplicate(shard, position)
         return position
 
     async def store(self) -> None:
-        """Return once every record of the batch is durable."""
+        """Return once every record of the batch is durable.
+
+        Raises:
+            AnswerLost: They are, and nobody may be told.
+        """
         await self._emulator.commits.submit(
             partial(
                 changes.append,
@@ -123,6 +147,8 @@ class _Batch:
         )
         for append in self._appends.values():
             append.shard.stored(append.tip, len(append.rows), append.payload_bytes)
+        if self._resets:
+            raise AnswerLost
 
 
 def _failed(error: ApiError) -> EntryResult:

@@ -7,6 +7,7 @@ from msgspec import Meta, Struct, field
 from infra.local.kinesis.messages import (
     Arn,
     Count,
+    HashKey,
     HashKeyRange,
     Name,
     OfStream,
@@ -14,9 +15,8 @@ from infra.local.kinesis.messages import (
     Response,
 )
 
-HashKey = Annotated[str, Meta(pattern=r"^(0|[1-9]\d{0,38})$")]
 PartitionKey = Annotated[str, Meta(min_length=1, max_length=256)]
-SequenceNumber = Annotated[str, Meta(pattern=r"^(0|[1-9]\d{0,128})$")]
+SequenceNumber = Annotated[str, Meta(pattern=r"\A(0|[1-9][0-9]{0,128})\Z")]
 
 
 class Entry(

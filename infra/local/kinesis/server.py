@@ -14,7 +14,7 @@ from conf import logs
 from conf.errors import FixSetup
 from infra.local.kinesis.api import Api
 from infra.local.kinesis.emulator import Emulator
-from infra.local.kinesis.faults import DuplicateFaults
+from infra.local.kinesis.faults import FaultRequest, Parameters
 from infra.local.kinesis.http_protocol import HttpProtocol
 from infra.local.kinesis.limits import Limits
 from infra.local.kinesis.retention import trim_forever
@@ -33,7 +33,8 @@ class Options:
     port: int
     folder: Path
     limits: Limits
-    faults: DuplicateFaults
+    duplicate_rate: float
+    seed: int
 
 
 def run(options: Options) -> None:
@@ -43,8 +44,17 @@ def run(options: Options) -> None:
         FixSetup: The port is taken, or the folder is in use or cannot be written.
     """
     with _owned(options.folder), closing(_open(options.folder)) as store:
-        emulator = Emulator(store, limits=options.limits, faults=options.faults)
+        emulator = Emulator(store, limits=options.limits, seed=options.seed)
+        if options.duplicate_rate:
+            emulator.faults.start(_duplicates(options.duplicate_rate))
         asyncio.run(_serve(emulator, options.host, options.port))
+
+
+def _duplicates(rate: float) -> FaultRequest:
+    return FaultRequest(
+        action_id="emulator:put-records-entry-stored",
+        parameters=Parameters(percentage=rate * 100),
+    )
 
 
 @contextmanager

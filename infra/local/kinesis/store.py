@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.local.kinesis.limits import Limits, ShardBudget
+from infra.local.kinesis.running_time import Pause
 from infra.local.kinesis.streams import Shard, Stream
 
 DATABASE_NAME = "kinesis.sqlite"
@@ -47,6 +48,13 @@ CREATE TABLE IF NOT EXISTS records (
     data BLOB NOT NULL
 );
 CREATE UNIQUE INDEX IF NOT EXISTS records_by_position ON records (shard_key, position);
+CREATE TABLE IF NOT EXISTS alive (
+    at_ms INTEGER NOT NULL
+);
+CREATE TABLE IF NOT EXISTS pauses (
+    from_ms INTEGER NOT NULL,
+    to_ms INTEGER NOT NULL
+);
 CREATE TABLE IF NOT EXISTS injected_duplicates (
     stream_name TEXT NOT NULL,
     shard_id TEXT NOT NULL,
@@ -66,7 +74,7 @@ class Store:
     """
 
     def __init__(self, folder: Path) -> None:
-        path = folder / DATABASE_NAME
+        self.path = path = folder / DATABASE_NAME
         self._wal_path = path.with_name(f"{path.name}-wal")
         # checkpoints run in a thread, while no one else uses this connection
         self.writer = sqlite3.connect(
@@ -103,6 +111,16 @@ class Store:
             Stream(**row, shards=shards[row["name"]])
             for row in self._rows("SELECT * FROM streams")
         ]
+
+    def last_alive_ms(self) -> int | None:
+        """Return when the process was last known to run, None on a new store."""
+        (at_ms,) = self._reader.execute("SELECT MAX(at_ms) FROM alive").fetchone()
+        return None if at_ms is None else int(at_ms)
+
+    def load_pauses(self) -> list[Pause]:
+        """Return the times without a running process, in their order."""
+        query = "SELECT from_ms, to_ms FROM pauses ORDER BY from_ms"
+        return [Pause(*row) for row in self._reader.execute(query)]
 
     def _rows(self, query: str) -> list[dict[str, Any]]:
         cursor = self._reader.execute(query)
@@ -144,4 +162,5 @@ class Store:
 def _shard_of(row: dict[str, Any], limits: Limits) -> Shard:
     del row["stream_name"]
     row |= {key: int(row[key]) for key in ("hash_start", "hash_end")}
+    row["is_closed"] = row["end_position"] is not None
     return Shard(**row, tip=row["last_position"], budget=ShardBudget(limits))

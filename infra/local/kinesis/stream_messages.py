@@ -6,6 +6,7 @@ from msgspec import Meta, Struct, field
 
 from infra.local.kinesis.messages import (
     Count,
+    HashKey,
     HashKeyRange,
     Name,
     OfStream,
@@ -14,11 +15,20 @@ from infra.local.kinesis.messages import (
 )
 from infra.local.kinesis.streams import StreamMode
 
+Tags = Annotated[
+    dict[
+        Annotated[str, Meta(min_length=1, max_length=128)],
+        Annotated[str, Meta(max_length=256)],
+    ],
+    Meta(min_length=1, max_length=200),
+]
+NextToken = Annotated[str, Meta(min_length=1, max_length=1_048_576)]
+
 
 class StreamModeDetails(Struct, rename="pascal"):
     """Capacity mode; only PROVISIONED's limits are enforced, in both modes."""
 
-    stream_mode: StreamMode = "PROVISIONED"
+    stream_mode: StreamMode
 
 
 class CreateStream(Request, kw_only=True):
@@ -29,11 +39,13 @@ class CreateStream(Request, kw_only=True):
 
     stream_name: Name
     shard_count: Annotated[int, Meta(ge=1)] | None = None
-    stream_mode_details: StreamModeDetails = field(default_factory=StreamModeDetails)
+    stream_mode_details: StreamModeDetails = field(
+        default_factory=lambda: StreamModeDetails("PROVISIONED")
+    )
     max_record_size_in_kib: Annotated[int, Meta(ge=1_024, le=10_240)] = field(
         name="MaxRecordSizeInKiB", default=10_240
     )
-    tags: dict[str, str] = field(default_factory=dict)
+    tags: Tags | None = None
 
 
 class DeleteStream(OfStream, kw_only=True):
@@ -48,12 +60,42 @@ class ChangeRetention(OfStream, kw_only=True):
     retention_period_hours: int
 
 
+class SplitShard(OfStream, kw_only=True):
+    """The new shards are the keys below ``new_starting_hash_key`` and the rest."""
+
+    shard_to_split: Name
+    new_starting_hash_key: HashKey
+
+
+class MergeShards(OfStream, kw_only=True):
+    """Both shards are open, and one's keys follow the other's."""
+
+    shard_to_merge: Name
+    adjacent_shard_to_merge: Name
+
+
+class UpdateShardCount(OfStream, kw_only=True):
+    """Afterwards all open shards have equal ranges of hash keys."""
+
+    target_shard_count: Annotated[int, Meta(ge=1)]
+    scaling_type: Literal["UNIFORM_SCALING"]
+
+
+class ShardCounts(Response, kw_only=True):
+    """The answer to UpdateShardCount."""
+
+    stream_name: str
+    current_shard_count: int
+    target_shard_count: int
+    stream_arn: str = field(name="StreamARN")
+
+
 class ListStreams(Request, kw_only=True):
     """One page of stream names; ``next_token`` is the last name of the page before."""
 
     limit: Count = 100
     exclusive_start_stream_name: Name | None = None
-    next_token: Name | None = None
+    next_token: NextToken | None = None
 
 
 class StreamSummary(Response, kw_only=True):
@@ -104,7 +146,7 @@ class ShardFilter(Struct, rename="pascal"):
 class ListShards(OfStream, kw_only=True):
     """One page of shards; ``next_token`` replaces the stream's name."""
 
-    next_token: Annotated[str, Meta(min_length=1)] | None = None
+    next_token: NextToken | None = None
     exclusive_start_shard_id: Name | None = None
     max_results: Count = 1_000
     shard_filter: ShardFilter | None = None

@@ -5,17 +5,19 @@ from functools import partial
 
 from infra.local.kinesis import changes
 from infra.local.kinesis.emulator import Emulator
-from infra.local.kinesis.errors import ACCOUNT_ID, ApiError, invalid_argument
-from infra.local.kinesis.limits import ShardBudget
-from infra.local.kinesis.sequence import position_at
+from infra.local.kinesis.errors import (
+    ACCOUNT_ID,
+    ApiError,
+    invalid_argument,
+    shard_limit_exceeded,
+)
 from infra.local.kinesis.stream_messages import (
     ChangeRetention,
     CreateStream,
     DeleteStream,
 )
-from infra.local.kinesis.streams import Shard, Stream, even_hash_ranges, shard_key
+from infra.local.kinesis.streams import MAX_SHARDS, Stream, even_hash_ranges, new_shard
 
-MAX_SHARDS = 500
 MIN_RETENTION_HOURS, MAX_RETENTION_HOURS = 24, 8_760
 _ON_DEMAND_SHARDS = 4
 
@@ -40,19 +42,10 @@ async def create_stream(emulator: Emulator, request: CreateStream) -> None:
 def _new_stream(emulator: Emulator, request: CreateStream) -> Stream:
     created_ms = emulator.streams.creation_ms(emulator.now_ms())
     shards = [
-        Shard(
-            key=shard_key(created_ms, index),
-            index=index,
-            hash_start=hash_start,
-            hash_end=hash_end,
-            created_ms=created_ms,
-            last_position=position_at(created_ms),
-            tip=position_at(created_ms),
-            budget=ShardBudget(emulator.limits),
+        new_shard(
+            created_ms, index, bounds, created_ms=created_ms, limits=emulator.limits
         )
-        for index, (hash_start, hash_end) in enumerate(
-            even_hash_ranges(_shard_count(request))
-        )
+        for index, bounds in enumerate(even_hash_ranges(_shard_count(request)))
     ]
     return Stream(
         name=request.stream_name,
@@ -70,20 +63,22 @@ def _shard_count(request: CreateStream) -> int:
     if request.shard_count is None:
         raise invalid_argument("ShardCount must be given for a PROVISIONED stream.")
     if request.shard_count > MAX_SHARDS:
-        raise ApiError(
-            "LimitExceededException",
-            f"This request would exceed the shard limit of {MAX_SHARDS} a stream.",
-        )
+        raise shard_limit_exceeded(MAX_SHARDS)
     return request.shard_count
 
 
 async def delete_stream(emulator: Emulator, request: DeleteStream) -> None:
     """Delete a stream; the space of its records is freed in the background."""
     stream = emulator.stream_of(request)
-    await emulator.commits.submit(
-        partial(changes.delete_stream, stream_name=stream.name)
-    )
+    # forgotten at once: no record is acknowledged that goes with the stream
     emulator.streams.remove(stream)
+    try:
+        await emulator.commits.submit(
+            partial(changes.delete_stream, stream_name=stream.name)
+        )
+    except sqlite3.Error:
+        emulator.streams.add(stream)
+        raise
 
 
 async def increase_retention(emulator: Emulator, request: ChangeRetention) -> None:

@@ -2,16 +2,20 @@
 
 import hashlib
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from msgspec import Struct
+
 from infra.local.kinesis import sequence
 from infra.local.kinesis.errors import ACCOUNT_ID, shard_not_found, stream_not_found
-from infra.local.kinesis.limits import ShardBudget
+from infra.local.kinesis.limits import Limits, ShardBudget
 
 REGION = "us-east-1"
 HASH_KEYS = 1 << 128
+MAX_SHARDS = 500
+"""Open ones of one stream; AWS's default in most regions."""
 HOUR_MS = 3_600_000
 
 StreamMode = Literal["PROVISIONED", "ON_DEMAND"]
@@ -36,6 +40,41 @@ def shard_key(stream_created_ms: int, index: int) -> int:
     return stream_created_ms << 16 | index
 
 
+def new_shard(
+    stream_created_ms: int,
+    index: int,
+    hash_range: tuple[int, int],
+    *,
+    created_ms: int,
+    limits: Limits,
+) -> "Shard":
+    """Return an open shard without records."""
+    hash_start, hash_end = hash_range
+    return Shard(
+        key=shard_key(stream_created_ms, index),
+        index=index,
+        hash_start=hash_start,
+        hash_end=hash_end,
+        created_ms=created_ms,
+        last_position=sequence.position_at(created_ms),
+        tip=sequence.position_at(created_ms),
+        budget=ShardBudget(limits),
+    )
+
+
+class ShardCounters(Struct, rename="pascal"):
+    """Sums since the start, named as the shard-level metrics of CloudWatch."""
+
+    incoming_bytes: int = 0
+    incoming_records: int = 0
+    outgoing_bytes: int = 0
+    outgoing_records: int = 0
+    write_provisioned_throughput_exceeded: int = 0
+    read_provisioned_throughput_exceeded: int = 0
+    iterator_age_milliseconds: int = 0
+    """Of the last GetRecords: how old what it read last is; 0 at the tip."""
+
+
 @dataclass(slots=True, kw_only=True)
 class Shard:
     """One shard; a range of hash keys, closed once it has been split or merged."""
@@ -54,9 +93,12 @@ class Shard:
     records: int = 0
     payload_bytes: int = 0
     end_position: int | None = None
-    """The last position of a closed shard; None while it is open."""
+    """Above all records of a closed shard; None while it is open."""
+    is_closed: bool = False
+    """The end is stored: nothing will follow the tip."""
     parent_id: str | None = None
     adjacent_parent_id: str | None = None
+    counters: ShardCounters = field(default_factory=ShardCounters)
     shard_id: str = field(init=False)
     _sequence_base: int = field(init=False)
 
@@ -86,11 +128,23 @@ class Shard:
         self.last_position = sequence.next_position(self.last_position, now_ms)
         return self.last_position
 
+    def set_parents(self, parents: Sequence["Shard"]) -> None:
+        """Name the one or two shards that this one continues."""
+        self.parent_id = parents[0].shard_id
+        if len(parents) > 1:
+            self.adjacent_parent_id = parents[1].shard_id
+
+    def close(self) -> None:
+        """Note that the end is stored, and with it all that came before it."""
+        self.is_closed = True
+
     def stored(self, tip: int, records: int, payload_bytes: int) -> None:
         """Note that records up to ``tip`` are durable and can be read."""
         self.tip = max(self.tip, tip)
         self.records += records
         self.payload_bytes += payload_bytes
+        self.counters.incoming_records += records
+        self.counters.incoming_bytes += payload_bytes
 
     def trimmed(self, records: int, payload_bytes: int) -> None:
         """Note that expired records are gone."""
@@ -108,15 +162,26 @@ class Stream:
     mode: StreamMode
     max_record_bytes: int
     shards: list[Shard]
+    is_updating: bool = False
     _open_shards: list[Shard] = field(init=False)
     _range_starts: list[int] = field(init=False)
 
     def __post_init__(self) -> None:
+        self.replace_shards(self.shards)
+
+    def replace_shards(self, shards: list[Shard]) -> None:
+        """Take these shards, in the order of their index, from now on."""
+        self.shards = shards
         self._open_shards = sorted(
-            (shard for shard in self.shards if shard.end_position is None),
+            (shard for shard in shards if shard.end_position is None),
             key=lambda shard: shard.hash_start,
         )
         self._range_starts = [shard.hash_start for shard in self._open_shards]
+
+    @property
+    def open_shards(self) -> list[Shard]:
+        """The shards that take records, in the order of their hash ranges."""
+        return list(self._open_shards)
 
     @property
     def arn(self) -> str:
@@ -143,10 +208,6 @@ class Stream:
                 return shard
         raise shard_not_found(shard_id, self.name)
 
-    def trim_horizon(self, now_ms: int) -> int:
-        """Return the oldest position that retention still keeps."""
-        return sequence.position_at(now_ms - self.retention_hours * HOUR_MS)
-
 
 class Registry:
     """All streams of the emulator, by name and by shard key."""
@@ -162,7 +223,13 @@ class Registry:
         """Make a stream known."""
         self._latest_created_ms = max(self._latest_created_ms, stream.created_ms)
         self._by_name[stream.name] = stream
+        self.update_shards(stream)
+
+    def update_shards(self, stream: Stream, forgotten: Iterable[Shard] = ()) -> None:
+        """Make a stream's new shards known, and forget others."""
         self._by_shard_key |= {shard.key: (stream, shard) for shard in stream.shards}
+        for shard in forgotten:
+            self._by_shard_key.pop(shard.key, None)
 
     def creation_ms(self, now_ms: int) -> int:
         """Return a creation time that no stream has had, deleted ones included."""
@@ -171,8 +238,7 @@ class Registry:
     def remove(self, stream: Stream) -> None:
         """Forget a stream, if it is still known."""
         self._by_name.pop(stream.name, None)
-        for shard in stream.shards:
-            self._by_shard_key.pop(shard.key, None)
+        self.update_shards(stream, forgotten=stream.shards)
 
     def __iter__(self) -> Iterator[Stream]:
         """Iterate over the streams in the order of their names."""

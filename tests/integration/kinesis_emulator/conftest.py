@@ -35,6 +35,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatorProcess
 def emulator(shared: EmulatorProcess) -> EmulatorProcess:
     """An emulator without streams, which refuses nobody for coming too often."""
     client = shared.client()
+    shared.control("DELETE", "/faults")
     for name in client.list_streams()["StreamNames"]:
         client.delete_stream(StreamName=name)
     return shared
@@ -49,8 +50,14 @@ def kinesis(emulator: EmulatorProcess) -> KinesisClient:
 
 
 @pytest.fixture
-def limited(start: Callable[..., EmulatorProcess]) -> KinesisClient:
+def limited_emulator(start: Callable[..., EmulatorProcess]) -> EmulatorProcess:
+    """An emulator with AWS's limits."""
+    return start()
+
+
+@pytest.fixture
+def limited(limited_emulator: EmulatorProcess) -> KinesisClient:
     """A client of an emulator with AWS's limits and one stream of one shard."""
-    client = start().client()
+    client = limited_emulator.client()
     client.create_stream(StreamName=STREAM, ShardCount=1)
     return client

@@ -33,6 +33,8 @@ FIRST_SHARD = "shardId-000000000000"
 UNMODELLED_ERRORS = {
     "InternalFailure",
     "SerializationException",
+    "ServiceUnavailable",
+    "ThrottlingException",
     "UnknownOperationException",
     "ValidationException",
 }
@@ -72,24 +74,40 @@ class EmulatorProcess:
         assert self.process.poll() is None, self._log_path.read_text()
         return None
 
-    def client(self) -> KinesisClient:
+    def client(self, *, validates: bool = True) -> KinesisClient:
+        """Return a client that tries once; one that does not validate sends all."""
         client = boto3.client(
             "kinesis",
             endpoint_url=f"http://127.0.0.1:{self.port}",
             region_name="us-east-1",
             aws_access_key_id="any",
             aws_secret_access_key="any",
-            config=Config(retries={"total_max_attempts": 1}, read_timeout=10),
+            config=Config(
+                retries={"total_max_attempts": 1},
+                read_timeout=10,
+                parameter_validation=validates,
+            ),
         )
         client.meta.events.register("after-call.kinesis", check_against_model)
         return client
 
-    def health(self) -> dict[str, int]:
+    def control(self, method: str, path: str, body: object = None) -> Any:
+        """Ask what no real Kinesis answers, and return the answer."""
         with closing(HTTPConnection("127.0.0.1", self.port, timeout=5)) as connection:
-            connection.request("GET", "/health")
+            connection.request(method, path, None if body is None else json.dumps(body))
             response = connection.getresponse()
-            assert response.status == 200
-            return json.loads(response.read())
+            answer = json.loads(response.read())
+            assert response.status < 300, answer
+            return answer
+
+    def health(self) -> dict[str, int]:
+        answer: dict[str, int] = self.control("GET", "/health")
+        return answer
+
+    def inject(self, action: str, **parameters: object) -> int:
+        """Start a fault and return its id."""
+        body = {"actionId": action, "parameters": parameters}
+        return int(self.control("POST", "/faults", body)["id"])
 
     def kill(self) -> None:
         self.process.kill()
@@ -151,6 +169,15 @@ def read_from(
 
 def data_of(records: list[RecordTypeDef]) -> list[bytes]:
     return [record["Data"] for record in records]
+
+
+def code_of(call: Callable[[], object]) -> str | None:
+    """Return the error that a call is answered, None if it succeeds."""
+    try:
+        call()
+    except ClientError as error:
+        return str(error.response["Error"]["Code"])
+    return None
 
 
 def error_code(call: Callable[[], object]) -> str:

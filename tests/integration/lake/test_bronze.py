@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from conf.lake.fence import open_fence
 from conf.lake.read import scan
 from conf.lake.tables import RECORDS
 from conf.settings import KinesisSettings, LakeSettings, Settings
-from tests.integration.kinesis_emulator.running import STREAM, EmulatorProcess
+from tests.integration.kinesis_emulator.running import STREAM, EmulatorProcess, wait_for
 
 pytestmark = pytest.mark.spark
 
@@ -108,3 +109,55 @@ def test_a_starting_point_that_means_nothing_ends_the_query_with_its_name(
         StreamingQueryException, match="initialPosition: 'AT_TIMESTAMP next tuesday' is"
     ):
         query.processAllAvailable()
+
+
+def test_a_run_by_hand_ends_though_more_keeps_coming(
+    spark: SparkSession, emulator: EmulatorProcess, chosen: Settings
+):
+    stream = Stream(emulator.client())
+    stream.put(*range(8))
+    before = sorted(stream.stored)
+    ending = datetime.now(UTC)
+    wait_for(lambda: datetime.now(UTC) > ending + timedelta(milliseconds=5))
+    stream.put(8, 9)
+
+    query = bronze.job.start(spark, chosen, ending)
+    query.processAllAvailable()
+    query.stop()
+
+    assert landed(chosen) == before
+    run_bronze(spark, chosen)
+    assert landed(chosen) == sorted(stream.stored)
+
+
+def test_a_stream_resharded_while_the_driver_was_away_is_read_once(
+    spark: SparkSession, emulator: EmulatorProcess, chosen: Settings
+):
+    client = emulator.client()
+    stream = Stream(client)
+    stream.put(*range(8))
+    run_bronze(spark, chosen)
+    for target in (4, 2, 3):
+        client.update_shard_count(
+            StreamName=STREAM, TargetShardCount=target, ScalingType="UNIFORM_SCALING"
+        )
+        stream.put(*range(8))
+    lags = dict[str, float]()
+
+    query = bronze.job.start(spark, chosen)
+    query.processAllAvailable()
+    stream.put(*range(8))
+    query.processAllAvailable()
+    for progress in query.recentProgress:
+        lags = bronze.job.shard_lags_s(progress)
+    query.stop()
+
+    assert landed(chosen) == sorted(stream.stored)
+    shards = client.list_shards(StreamName=STREAM)["Shards"]
+    open_shards = {
+        shard["ShardId"]
+        for shard in shards
+        if "EndingSequenceNumber" not in shard["SequenceNumberRange"]
+    }
+    assert lags.keys() == open_shards
+    assert all(0 <= lag < 60 for lag in lags.values())

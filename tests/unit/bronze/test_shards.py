@@ -1,141 +1,201 @@
-"""Positions in a stream: planned ranges, resharding, trimmed records."""
+"""Planned ranges of a real emulator in this process."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bronze.shards import Position, ShardReader, Trimmed, next_positions
+from bronze.calls import IteratorExpired, Throttled
+from bronze.positions import Position, with_children
+from bronze.shards import Bounds, ShardReader
+from bronze.trimming import Trimmed
+from conf.errors import FixSetup, RetryLater
+from tests.unit.bronze.emulated import (
+    HOUR_S,
+    NOON_S,
+    STREAM,
+    Kinesis,
+    open_kinesis,
+)
 
-ARRIVAL = datetime(2026, 11, 23, 15, tzinfo=UTC)
-PLENTY = 10_000_000
-
-
-class ExpiredIteratorException(Exception):
-    """As boto3's."""
-
-
-class ProvisionedThroughputExceededException(Exception):
-    """As boto3's."""
-
-
-class FakeKinesis:
-    """One shard in memory, with the four read calls of a boto3 client."""
-
-    class exceptions:  # noqa: N801 (boto3's spelling)
-        ExpiredIteratorException = ExpiredIteratorException
-        ProvisionedThroughputExceededException = ProvisionedThroughputExceededException
-
-    def __init__(self, sizes: list[int], *, closed: bool = False) -> None:
-        self.records = [
-            {
-                "Data": b"x" * size,
-                "SequenceNumber": str(100 + i),
-                "PartitionKey": "k",
-                "ApproximateArrivalTimestamp": ARRIVAL,
-            }
-            for i, size in enumerate(sizes)
-        ]
-        self.closed, self.failures = closed, list[Exception]()
-
-    def list_shards(self, **_):
-        return {"Shards": [{"ShardId": "s0"}]}
-
-    def get_shard_iterator(self, *, ShardIteratorType, **arguments):  # noqa: N803
-        if ShardIteratorType == "AFTER_SEQUENCE_NUMBER":
-            after = int(arguments["StartingSequenceNumber"])
-            return {"ShardIterator": str(after + 1)}
-        return {"ShardIterator": "0"}
-
-    def get_records(self, *, ShardIterator, Limit):  # noqa: N803
-        if self.failures:
-            raise self.failures.pop()
-        following = [
-            r for r in self.records if int(r["SequenceNumber"]) >= int(ShardIterator)
-        ]
-        page = following[:Limit]
-        end = int(page[-1]["SequenceNumber"]) + 1 if page else int(ShardIterator)
-        done = self.closed and len(page) == len(following)
-        return {
-            "Records": page,
-            "NextShardIterator": None if done else str(end),
-            "MillisBehindLatest": 0 if len(page) == len(following) else 1,
-        }
+FIRST = "shardId-000000000000"
+PLENTY = Bounds(10_000_000)
 
 
-def read_all(kinesis: FakeKinesis, max_bytes: int) -> Iterator[tuple[list, str, str]]:
-    reader, position = ShardReader(kinesis, "stream"), "TRIM_HORIZON"
+def a_reader(kinesis: Kinesis, *, fails: bool = True) -> ShardReader:
+    return ShardReader(
+        kinesis.client, STREAM, fail_on_data_loss=fails, now_s=kinesis.now_s
+    )
+
+
+def numbers(records: list[dict]) -> list[int]:
+    return [int(record["Data"]) for record in records]
+
+
+def read_all(
+    kinesis: Kinesis, max_bytes: int
+) -> Iterator[tuple[list[dict], str, Position]]:
+    reader, position = a_reader(kinesis), "TRIM_HORIZON"
+    # it asks for more than it may take, and leaves some of each page
+    reader._record_bytes = 100.0
     while True:
-        records, end = reader.read_after("s0", position, max_bytes)
+        records, end = reader.read_after(FIRST, position, Bounds(max_bytes))
         if not records:
             return
         yield records, position, end
         position = end
 
 
+@settings(max_examples=15)
 @given(
-    st.lists(st.integers(min_value=1, max_value=90_000), max_size=40),
-    st.integers(min_value=1, max_value=200_000),
+    st.lists(st.integers(min_value=1, max_value=3_000), max_size=20),
+    st.integers(min_value=1, max_value=8_000),
 )
-def test_ranges_hold_every_record_once_and_can_be_read_again(sizes, max_bytes):
-    kinesis = FakeKinesis(sizes)
-    batches = list(read_all(kinesis, max_bytes))
-    again = ShardReader(kinesis, "stream")
+def test_ranges_hold_every_record_once_and_can_be_read_again(
+    tmp_path_factory: pytest.TempPathFactory, sizes: list[int], max_bytes: int
+):
+    with open_kinesis(tmp_path_factory.mktemp("ranges")) as kinesis:
+        for number, size in enumerate(sizes):
+            kinesis.put(number, size=size)
+        batches = list(read_all(kinesis, max_bytes))
+        again = a_reader(kinesis)
 
-    assert [r for records, *_ in batches for r in records] == kinesis.records
-    for records, start, end in batches:
-        assert len(records) == 1 or sum(len(r["Data"]) for r in records) <= max_bytes
-        assert list(again.read_between("s0", start, Position(end))) == records
-
-
-def test_a_closed_shard_ends_and_its_children_begin():
-    reader = ShardReader(FakeKinesis([5], closed=True), "stream")
-    _, end = reader.read_after("s0", "TRIM_HORIZON", PLENTY)
-    parents = {"s0": [], "s1": ["s0"], "s2": ["s0"]}
-
-    assert end == "END:100"
-    assert next_positions({"s0": "100"}, parents) == {"s0": "100"}
-    assert next_positions({"s0": end}, parents) == {
-        "s0": "END:100",
-        "s1": "TRIM_HORIZON",
-        "s2": "TRIM_HORIZON",
-    }
+        found = [r for records, *_ in batches for r in records]
+        assert numbers(found) == list(range(len(sizes)))
+        for records, start, end in batches:
+            size = sum(len(record["Data"]) for record in records)
+            assert len(records) == 1 or size <= max_bytes
+            repeated = list(again.read_between(FIRST, start, end))
+            assert numbers(repeated) == numbers(records)
 
 
-def test_a_merged_shard_waits_for_both_parents():
-    parents = {"s0": [], "s1": [], "s2": ["s0", "s1"]}
+def test_a_closed_shard_ends_and_its_children_begin(kinesis: Kinesis):
+    kinesis.put(*range(5))
+    kinesis.split(FIRST)
+    reader = a_reader(kinesis)
 
-    assert "s2" not in next_positions({"s0": "END:1", "s1": "5"}, parents)
-    assert "s2" in next_positions({"s0": "END:1", "s1": "END:5"}, parents)
+    records, end = reader.read_after(FIRST, "TRIM_HORIZON", PLENTY)
 
-
-def test_a_trimmed_position_is_an_error_that_names_the_range():
-    kinesis = FakeKinesis([1] * 10)
-    del kinesis.records[:5]  # 100..104 are gone
-    reader = ShardReader(kinesis, "stream")
-
-    with pytest.raises(Trimmed, match=r"shard s0.*after 102.*oldest one left is 105"):
-        reader.read_after("s0", "102", PLENTY)
-    with pytest.raises(Trimmed):
-        list(reader.read_between("s0", "TRIM_HORIZON", Position("103")))
+    assert end == f"END:{records[-1]['SequenceNumber']}"
+    assert sorted(with_children({FIRST: end}, reader.parents)) == [
+        FIRST,
+        "shardId-000000000001",
+        "shardId-000000000002",
+    ]
 
 
-def test_an_expired_iterator_is_renewed_where_the_last_read_ended():
-    kinesis = FakeKinesis([1, 1, 1])
-    reader = ShardReader(kinesis, "stream")
-    records, position = reader.read_after("s0", "TRIM_HORIZON", 1)
-    kinesis.failures = [ExpiredIteratorException()]
-    more, _ = reader.read_after("s0", position, PLENTY)
+def test_an_empty_closed_shard_ends_too(kinesis: Kinesis):
+    kinesis.split(FIRST)
 
-    assert [r["SequenceNumber"] for r in records + more] == ["100", "101", "102"]
+    assert a_reader(kinesis).read_after(FIRST, "TRIM_HORIZON", PLENTY) == ([], "END:0")
 
 
-def test_a_throttled_read_returns_nothing_and_stays_where_it_was():
-    kinesis = FakeKinesis([1, 1])
-    reader = ShardReader(kinesis, "stream")
-    kinesis.failures = [ProvisionedThroughputExceededException()]
+def test_a_shard_is_complete_until_it_was_read_at_its_tip(kinesis: Kinesis):
+    kinesis.put(1, 2, 3)
+    kinesis.clock_s += 60
+    reader = a_reader(kinesis)
 
-    assert reader.read_after("s0", "TRIM_HORIZON", PLENTY) == ([], "TRIM_HORIZON")
-    assert len(reader.read_after("s0", "TRIM_HORIZON", PLENTY)[0]) == 2
+    _, behind = reader.read_after(FIRST, "TRIM_HORIZON", Bounds(1))
+    _, at_tip = reader.read_after(FIRST, behind, PLENTY)
+    kinesis.clock_s += 60
+    records, later = reader.read_after(FIRST, at_tip, PLENTY)
+
+    assert behind.complete_until_s == NOON_S
+    assert at_tip.complete_until_s == NOON_S + 60
+    assert records == []
+    assert (later.place, later.complete_until_s) == (at_tip.place, NOON_S + 120)
+
+
+def test_an_ending_leaves_what_arrived_later(kinesis: Kinesis):
+    kinesis.put(1, 2)
+    kinesis.clock_s += 10
+    kinesis.put(3)
+    until = Bounds(PLENTY.max_bytes, ending_s=NOON_S + 5)
+    reader = a_reader(kinesis)
+
+    records, end = reader.read_after(FIRST, "TRIM_HORIZON", until)
+
+    assert numbers(records) == [1, 2]
+    assert end.complete_until_s == NOON_S + 5
+    assert numbers(reader.read_after(FIRST, end, PLENTY)[0]) == [3]
+
+
+def test_an_expired_iterator_is_renewed_where_the_last_read_ended(kinesis: Kinesis):
+    kinesis.put(1, 2, 3)
+    reader = a_reader(kinesis)
+    first, position = reader.read_after(FIRST, "TRIM_HORIZON", PLENTY)
+    kinesis.clock_s += 301
+    kinesis.put(4)
+
+    second, _ = reader.read_after(FIRST, position, PLENTY)
+
+    assert numbers(first + second) == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("action", "error"),
+    [
+        ("aws:kinesis:stream-provisioned-throughput-exception", Throttled),
+        ("aws:fis:inject-api-throttle-error", Throttled),
+        ("aws:fis:inject-api-internal-error", RetryLater),
+        ("aws:fis:inject-api-unavailable-error", RetryLater),
+        ("aws:kinesis:stream-expired-iterator-exception", IteratorExpired),
+    ],
+)
+def test_a_call_that_fails_for_a_moment_changes_nothing(
+    kinesis: Kinesis, action: str, error: type[Exception]
+):
+    kinesis.put(1, 2)
+    reader = a_reader(kinesis)
+    reader.refresh()
+    kinesis.inject(action, count=1)
+
+    with pytest.raises(error):
+        reader.read_after(FIRST, "TRIM_HORIZON", PLENTY)
+
+    assert numbers(reader.read_after(FIRST, "TRIM_HORIZON", PLENTY)[0]) == [1, 2]
+
+
+def test_a_planned_range_is_read_again_through_faults(kinesis: Kinesis):
+    kinesis.put(*range(20))
+    _, end = a_reader(kinesis).read_after(FIRST, "TRIM_HORIZON", PLENTY)
+    kinesis.inject("aws:fis:inject-api-unavailable-error", count=2)
+    kinesis.inject("aws:kinesis:stream-expired-iterator-exception", count=1)
+
+    again = a_reader(kinesis).read_between(FIRST, "TRIM_HORIZON", end)
+
+    assert numbers(list(again)) == list(range(20))
+
+
+def test_a_planned_range_that_is_gone_is_an_error(kinesis: Kinesis):
+    kinesis.put(1, 2, 3)
+    _, end = a_reader(kinesis).read_after(FIRST, "TRIM_HORIZON", PLENTY)
+    kinesis.clock_s += 25 * HOUR_S
+    kinesis.put(4)
+
+    with pytest.raises(Trimmed, match=f"shard {FIRST}: of the records of a batch"):
+        list(a_reader(kinesis).read_between(FIRST, "TRIM_HORIZON", end))
+
+
+def test_a_stream_that_was_made_anew_is_named(kinesis: Kinesis):
+    kinesis.put(1)
+    _, end = a_reader(kinesis).read_after(FIRST, "TRIM_HORIZON", PLENTY)
+    kinesis.client.delete_stream(StreamName=STREAM)
+    kinesis.clock_s += 1
+    kinesis.client.create_stream(StreamName=STREAM, ShardCount=1)
+
+    with pytest.raises(FixSetup, match="the stream was made anew"):
+        a_reader(kinesis).read_after(FIRST, end, PLENTY)
+
+
+def test_a_reader_that_keeps_up_makes_one_call_a_read(kinesis: Kinesis):
+    kinesis.put(1)
+    reader = a_reader(kinesis)
+    _, position = reader.read_after(FIRST, "TRIM_HORIZON", PLENTY)
+    kinesis.calls.clear()
+    for number in range(2, 5):
+        kinesis.put(number)
+        _, position = reader.read_after(FIRST, position, PLENTY)
+
+    assert kinesis.calls == ["PutRecords", "GetRecords"] * 3

@@ -10,7 +10,6 @@ import pytest
 
 from infra.local.kinesis.emulator import Emulator
 from infra.local.kinesis.errors import ApiError
-from infra.local.kinesis.faults import DuplicateFaults
 from infra.local.kinesis.get_operations import get_records, get_shard_iterator
 from infra.local.kinesis.limits import MIB, Limits
 from infra.local.kinesis.put_operations import put_records
@@ -48,9 +47,7 @@ def clock() -> Clock:
 @pytest.fixture
 async def emulator(tmp_path: Path, clock: Clock) -> AsyncIterator[Emulator]:
     with closing(Store(tmp_path)) as store:
-        emulator = Emulator(
-            store, limits=Limits(), faults=DuplicateFaults(0, 0), now_ms=clock
-        )
+        emulator = Emulator(store, limits=Limits(), now_ms=clock)
         commits = asyncio.create_task(emulator.commits.run())
         await create_stream(emulator, CreateStream(stream_name="ticks", shard_count=1))
         yield emulator
@@ -181,37 +178,6 @@ async def test_latest_starts_after_what_is_acknowledged(emulator: Emulator):
     assert [record.data for record in records] == [b"after"]
 
 
-async def test_the_end_of_a_closed_shard_names_its_children(
-    emulator: Emulator, tmp_path: Path, clock: Clock
-):
-    await put(emulator, b"last")
-    top, half = 2**128 - 1, 2**127
-    parent = emulator.streams.stream("ticks").shards[0]
-    with closing(sqlite3.connect(tmp_path / DATABASE_NAME)) as db, db:
-        db.execute("UPDATE shards SET end_position = last_position")
-        db.executemany(
-            'INSERT INTO shards (stream_name, key, "index", hash_start, hash_end,'
-            " created_ms, last_position, parent_id) VALUES"
-            " ('ticks', ?, ?, ?, ?, ?, ?, 'shardId-000000000000')",
-            [
-                (parent.key + 1, 1, "0", str(half - 1), NOON_MS, parent.tip),
-                (parent.key + 2, 2, str(half), str(top), NOON_MS, parent.tip),
-            ],
-        )
-    reopened = Emulator(
-        emulator.store, limits=Limits(), faults=DuplicateFaults(0, 0), now_ms=clock
-    )
-
-    end = await read(reopened)
-
-    assert [record.data for record in end.records] == [b"last"]
-    assert end.next_shard_iterator is None
-    assert [child.shard_id for child in end.child_shards or []] == [
-        "shardId-000000000001",
-        "shardId-000000000002",
-    ]
-
-
 async def test_changes_that_wait_share_one_commit(emulator: Emulator):
     log: list[str] = []
     emulator.store.writer.set_trace_callback(log.append)
@@ -219,6 +185,31 @@ async def test_changes_that_wait_share_one_commit(emulator: Emulator):
     await asyncio.gather(*[put(emulator, b"x") for _ in range(20)])
 
     assert log.count("COMMIT") == 1
+
+
+async def test_a_stream_keeps_what_was_put_before_a_pause(
+    emulator: Emulator, clock: Clock
+):
+    emulator.note_alive()
+    await put(emulator, b"friday")
+    clock.now_ms += 60 * HOUR_MS
+    assert [r.data for r in (await read(emulator)).records] == [b"friday"]
+
+    emulator.note_alive()
+    clock.now_ms += 23 * HOUR_MS
+    emulator.note_alive()
+    assert [r.data for r in (await read(emulator)).records] == [b"friday"]
+
+
+async def test_counters_name_what_went_in_and_out(emulator: Emulator):
+    await put(emulator, b"123", b"45")
+    await read(emulator, limit=1)
+
+    counters = emulator.streams.stream("ticks").shards[0].counters
+
+    assert (counters.incoming_records, counters.incoming_bytes) == (2, 5)
+    assert (counters.outgoing_records, counters.outgoing_bytes) == (1, 3)
+    assert counters.read_provisioned_throughput_exceeded == 0
 
 
 async def test_a_failed_commit_stores_nothing_and_the_next_works(emulator: Emulator):
