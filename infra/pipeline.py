@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,6 @@ from infra.local.state import DiskStatus, read
 from infra.rehearsal import rehearse
 from producer.kinesis import ensure_stream
 
-_BRONZE_FINISH_S = 20.0
 _log = logs.get_logger(__name__)
 
 
@@ -112,22 +112,18 @@ class Queries:
     def finish(self) -> None:
         """Let each query process all that is there, in the order of the flow.
 
-        While the producer goes on there is always more to read: after a while bronze
-        stops all the same. What it has not read stays in Kinesis.
+        What arrives in Kinesis from now on stays there: a producer may go on.
         """
-        _process_available(self._bronze, _BRONZE_FINISH_S)
+        spark, chosen, _ = self._context
+        self._bronze.stop()
+        self._bronze = bronze.job.start(spark, chosen, ending=datetime.now(UTC))
+        self._bronze.processAllAvailable()
         self._bronze.stop()
         self._silver.processAllAvailable()
         self._late = silver.late.finish(self._late, *self._context)
         self._gold.processAllAvailable()
         for query in self:
             query.stop()
-
-
-def _process_available(query: StreamingQuery, at_most_s: float) -> None:
-    done = threading.Thread(target=query.processAllAvailable, daemon=True)
-    done.start()
-    done.join(at_most_s)
 
 
 def watch(

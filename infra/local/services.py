@@ -180,7 +180,8 @@ def _lake(settings: Settings) -> Service:
         ready=lambda: _is_live(state_file, LakeStatus),
         # The first start of all fetches the jars.
         ready_within_s=300,
-        drain_within_s=60,
+        # What it does not land then stays in Kinesis, for the next start.
+        drain_within_s=180,
         drain_rank=DRAIN_ORDER.index(LAKE),
         state_file=state_file,
     )
