@@ -23,6 +23,7 @@ import silver.job
 import silver.late
 from conf import logs, settings
 from conf.errors import FixSetup, TickhouseError
+from conf.kinesis import open_client
 from conf.lake.maintenance import drop_oldest_day
 from conf.lake.roots import absolute
 from conf.lake.session import build_session
@@ -31,7 +32,7 @@ from conf.lake.tables import TABLES
 from conf.settings import Settings
 from infra.local.disk import OVER_BUDGET
 from infra.local.state import DiskStatus, read
-from producer.kinesis import ensure_stream, open_client
+from producer.kinesis import ensure_stream
 
 _BRONZE_FINISH_S = 20.0
 _log = logs.get_logger(__name__)

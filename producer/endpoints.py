@@ -1,13 +1,7 @@
 """Where the producer connects to, and what an address says about the other side."""
 
-from urllib.parse import urlsplit
-
+from conf.kinesis import is_loopback
 from conf.settings import AlpacaSettings
-
-
-def is_loopback(url: str) -> bool:
-    """Tell whether a URL points to this machine: to a simulator or an emulator."""
-    return urlsplit(url).hostname in {"127.0.0.1", "::1", "localhost"}
 
 
 def feed_url(settings: AlpacaSettings) -> str:

@@ -14,10 +14,11 @@ import websockets
 from websockets.asyncio.client import ClientConnection
 
 from conf.errors import FixSetup, RetryLater
+from conf.kinesis import is_loopback
 from conf.logs import get_logger
 from conf.settings import AlpacaSettings
 from producer.backoff import Backoff
-from producer.endpoints import feed_url, is_loopback
+from producer.endpoints import feed_url
 from producer.protocol import (
     CONTENT_TYPES,
     Channels,

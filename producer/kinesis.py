@@ -1,12 +1,10 @@
-"""Kinesis itself: the client, the stream, and one PutRecords call."""
+"""Kinesis itself: the stream, and one PutRecords call."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
@@ -18,7 +16,6 @@ from botocore.exceptions import (
 
 from conf.errors import FixSetup, RetryLater
 from conf.logs import get_logger
-from producer.endpoints import is_loopback
 
 if TYPE_CHECKING:
     from types_boto3_kinesis import KinesisClient
@@ -49,28 +46,6 @@ _THROTTLES = frozenset(
     }
 )
 _log = get_logger(__name__)
-
-
-def open_client(settings: KinesisSettings) -> KinesisClient:
-    """Return a client that never retries by itself: the sender does.
-
-    An endpoint on this machine is an emulator: it gets dummy credentials, never the
-    person's own, and no proxy.
-    """
-    local = settings.endpoint_url is not None and is_loopback(settings.endpoint_url)
-    config = Config(
-        connect_timeout=2,
-        read_timeout=10,
-        retries={"total_max_attempts": 1},
-        parameter_validation=False,
-        proxies={} if local else None,
-    )
-    dummy = "emulator" if local else None
-    return boto3.Session(
-        aws_access_key_id=dummy,
-        aws_secret_access_key=dummy,
-        region_name=settings.region,
-    ).client("kinesis", endpoint_url=settings.endpoint_url, config=config)
 
 
 def ensure_stream(client: KinesisClient, settings: KinesisSettings) -> None:

@@ -17,13 +17,14 @@ from typing import Any, TypeVar
 
 from conf import logs
 from conf.errors import FixSetup, RetryLater
+from conf.kinesis import is_loopback, open_client
 from conf.settings import Settings, load
 from producer.backoff import Backoff
 from producer.batcher import Batcher, PartitionKeys
-from producer.endpoints import is_loopback, source, subscribed_symbols
+from producer.endpoints import source, subscribed_symbols
 from producer.feed import Feed
 from producer.history import History, fetch_history, fetch_live
-from producer.kinesis import PutRecords, ensure_stream, open_client, put_records
+from producer.kinesis import PutRecords, ensure_stream, put_records
 from producer.market_clock import MarketClock
 from producer.protocol import AuthFailed, decode
 from producer.relay import Frame, Relay

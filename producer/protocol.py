@@ -16,8 +16,8 @@ import msgspec
 
 from conf.errors import FixSetup, RetryLater
 from conf.market.envelope import MAX_RAW_CHARACTERS
+from conf.market.rfc3339 import format_ns
 from conf.market.wire import CONTROL_TYPES, Head
-from producer.rfc3339 import format_ns
 
 Encoding = Literal["json", "msgpack"]
 Channels = Mapping[str, list[str]]

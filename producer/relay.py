@@ -16,12 +16,12 @@ from conf.market.envelope import (
     encode_line,
     pack,
 )
+from conf.market.rfc3339 import format_ns, parse_ns
 from conf.market.wire import Head
 from producer.batcher import Batcher, PartitionKeys, Record
 from producer.market_clock import MarketClock
 from producer.occurrence import Occurrences
 from producer.protocol import Message
-from producer.rfc3339 import format_ns, parse_ns
 
 HEARTBEAT_KEY = "heartbeat"
 # Kinesis takes 10 MiB with the partition key; the header needs far less than the rest

@@ -86,12 +86,31 @@ def pack(header: bytes, lines: list[bytes]) -> bytes:
     return b"\n".join([header, *lines])
 
 
+def split(payload: bytes) -> tuple[Header, list[bytes]]:
+    """Return a record's header and its lines, each for ``decode_line``.
+
+    Raises:
+        msgspec.DecodeError: The first line is no header (also when a field has the
+            wrong type: ``msgspec.ValidationError`` is a subclass).
+    """
+    first, *lines = payload.split(b"\n")
+    return _header_decoder.decode(first), lines
+
+
+def decode_line(text: bytes) -> Line:
+    """Return one line of a record.
+
+    Raises:
+        msgspec.DecodeError: The text is no line of a wire record.
+    """
+    return _line_decoder.decode(text)
+
+
 def unpack(payload: bytes) -> tuple[Header, list[Line]]:
     """Return a record's header and its lines.
 
     Raises:
-        msgspec.DecodeError: The payload is no wire record (also when a field has the
-            wrong type: ``msgspec.ValidationError`` is a subclass).
+        msgspec.DecodeError: The header or any line is none.
     """
-    first, *rest = payload.split(b"\n")
-    return _header_decoder.decode(first), [_line_decoder.decode(x) for x in rest]
+    header, lines = split(payload)
+    return header, [decode_line(line) for line in lines]

@@ -13,11 +13,11 @@ from urllib.parse import urlsplit
 
 from conf.errors import FixSetup
 from conf.java import require_java
+from conf.kinesis import is_loopback
 from conf.settings import Settings, environment, variable
 from infra.local import process_table
 from infra.local.processes import Service
 from infra.local.state import LIVE, LakeStatus, ProducerStatus, read, run_folder
-from producer.endpoints import is_loopback
 
 SIMULATOR, PRODUCER, LAKE, EMULATOR = "simulator", "producer", "lake", "emulator"
 DRAIN_ORDER = (SIMULATOR, PRODUCER, LAKE, EMULATOR)

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conf.errors import FixSetup
+from conf.market.rfc3339 import format_ns, parse_ns
 from conf.market.wire import Trade, wire_fields
 from conf.settings import SimulatorSettings
-from producer.rfc3339 import format_ns, parse_ns
 from producer.simulator.slots import MINUTE_NS, SECOND_NS
 
 FLAGS = "nrolm"

@@ -14,8 +14,8 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from conf.market.rfc3339 import format_ns, parse_ns
 from conf.market.wire import Bar
-from producer.rfc3339 import format_ns, parse_ns
 from producer.simulator.listing import listing
 from producer.simulator.prints import VOLATILITY
 from producer.simulator.sessions import Session

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from typing import TypeVar
 
 from conf.market.conditions import effect_of
+from conf.market.rfc3339 import format_ns
 from conf.market.wire import Bar, Trade, UpdatedBar
-from producer.rfc3339 import format_ns
 from producer.simulator.listing import Listing
 from producer.simulator.slots import MINUTE_NS
 

@@ -13,8 +13,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from conf.market.rfc3339 import format_ns
 from conf.market.wire import Quote, Trade
-from producer.rfc3339 import format_ns
 from producer.simulator.listing import EXCHANGE_SHARES, EXCHANGES, Listing
 from producer.simulator.minutes import MinuteBook
 from producer.simulator.traffic import running_total

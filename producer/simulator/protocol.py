@@ -11,7 +11,7 @@ from typing import Any
 import msgpack
 import msgspec
 
-from producer.rfc3339 import parse_ns
+from conf.market.rfc3339 import parse_ns
 from producer.simulator.batch import EVERYONE, Route
 from producer.simulator.slots import SECOND_NS
 

@@ -15,8 +15,8 @@ from typing import NamedTuple
 import msgspec
 
 from conf.errors import FixSetup
+from conf.market.rfc3339 import parse_ns
 from conf.market.wire import Head
-from producer.rfc3339 import parse_ns
 from producer.simulator.batch import Batch, LinearClock
 from producer.simulator.faults import FLAGS, NORMAL
 from producer.simulator.slots import MINUTE_NS, SECOND_NS

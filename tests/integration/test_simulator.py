@@ -13,8 +13,8 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from conf.market.rfc3339 import format_ns, parse_ns
 from conf.settings import DEFAULT_SYMBOLS
-from producer.rfc3339 import format_ns, parse_ns
 from producer.simulator import conversation
 from tests.integration.simulated import (
     ALL,

@@ -15,7 +15,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
 from conf.errors import FixSetup
-from producer.rfc3339 import format_ns, parse_ns
+from conf.market.rfc3339 import format_ns, parse_ns
 from tests.integration.simulated import (
     ALL,
     connected,

@@ -2,8 +2,9 @@ from typing import Literal
 
 import pytest
 
+from conf.kinesis import is_loopback
 from conf.settings import AlpacaSettings
-from producer.endpoints import feed_url, is_loopback, source, subscribed_symbols
+from producer.endpoints import feed_url, source, subscribed_symbols
 
 ALPACA = "wss://stream.data.alpaca.markets"
 

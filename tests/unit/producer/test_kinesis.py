@@ -12,8 +12,9 @@ from botocore.exceptions import (
 )
 
 from conf.errors import FixSetup, RetryLater
+from conf.kinesis import open_client
 from conf.settings import KinesisSettings
-from producer.kinesis import open_client, reaction
+from producer.kinesis import reaction
 
 LOCAL = KinesisSettings(endpoint_url="http://127.0.0.1:4567")
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conf.errors import FixSetup, RetryLater
+from conf.market.rfc3339 import parse_ns
 from conf.market.wire import CONTROL_TYPES
 from producer.protocol import (
     AuthFailed,
@@ -21,7 +22,6 @@ from producer.protocol import (
     reaction,
     subscribe_message,
 )
-from producer.rfc3339 import parse_ns
 
 TRADE = (
     b'{"T":"t","S":"AAPL","i":96921,"x":"D","p":126.55,"s":1,'

@@ -2,8 +2,8 @@ import json
 
 import pytest
 
+from conf.market.rfc3339 import format_ns, parse_ns
 from conf.settings import SimulatorSettings
-from producer.rfc3339 import format_ns, parse_ns
 from producer.simulator.history import BadQuery, History
 from producer.simulator.market import Market
 from producer.simulator.sessions import previous_session

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from conf.errors import FixSetup
+from conf.market.rfc3339 import parse_ns
 from conf.settings import DEFAULT_SYMBOLS, SimulatorSettings
-from producer.rfc3339 import parse_ns
 from producer.simulator.batch import Batch
 from producer.simulator.faults import FLAGS
 from producer.simulator.market import Market

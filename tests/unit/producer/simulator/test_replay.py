@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conf.errors import FixSetup
-from producer.rfc3339 import format_ns, parse_ns
+from conf.market.rfc3339 import format_ns, parse_ns
 from producer.simulator.replay import Replay, merged
 
 ROOT = Path(__file__).parents[4]

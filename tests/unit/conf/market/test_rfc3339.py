@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producer.rfc3339 import format_ns, parse_ns
+from conf.market.rfc3339 import format_ns, parse_ns
 
 
 @pytest.mark.parametrize(
