@@ -83,6 +83,13 @@ class AlpacaSettings(_Section):
     trades: Names = Field(DEFAULT_SYMBOLS, description="Symbols of the trades")
     quotes: Names = Field(DEFAULT_SYMBOLS, description="Symbols of the quotes")
     bars: Names = Field(DEFAULT_SYMBOLS, description="Symbols of the minute bars")
+    updated_bars: Names = Field([], description="Symbols of the restated minute bars")
+    daily_bars: Names = Field([], description="Symbols of the day bars")
+    statuses: Names = Field([], description="Symbols of halts and resumptions")
+    lulds: Names = Field([], description="Symbols of limit up, limit down")
+    plan: Literal["free", "paid"] = Field(
+        "free", description="free: at most 30 symbols of trades and quotes on iex"
+    )
     reconnect_max_s: PositiveFloat = Field(30.0, description="Longest backoff")
     mute_timeout_s: PositiveFloat = Field(
         30.0, description="Reconnect when nothing at all arrives for so long"

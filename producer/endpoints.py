@@ -2,6 +2,7 @@
 
 from conf.kinesis import is_loopback
 from conf.settings import AlpacaSettings
+from producer.subscription import requested
 
 
 def feed_url(settings: AlpacaSettings) -> str:
@@ -17,4 +18,4 @@ def source(settings: AlpacaSettings) -> str:
 
 def subscribed_symbols(settings: AlpacaSettings) -> list[str]:
     """Return every symbol of any channel once, sorted; ``*`` stands for all."""
-    return sorted({*settings.trades, *settings.quotes, *settings.bars})
+    return sorted({name for names in requested(settings).values() for name in names})

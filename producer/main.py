@@ -26,10 +26,12 @@ from producer.feed import Feed
 from producer.history import History, fetch_history, fetch_live
 from producer.kinesis import PutRecords, ensure_stream, put_records
 from producer.market_clock import MarketClock
-from producer.protocol import AuthFailed, decode
+from producer.protocol import decode
+from producer.reactions import AuthFailed, Cause
 from producer.relay import Frame, Relay
 from producer.sender import Sender
 from producer.status import State, Status, write_status
+from producer.subscription import Channels, check_plan, describe
 
 DRAIN_DEADLINE_S = 20.0
 START_DEADLINE_S = 15.0
@@ -59,7 +61,9 @@ class Producer:
         self._draining = False
         self._counted, self._counted_ms = 0, _now_ms()
         self._frames: asyncio.Queue[Frame] = asyncio.Queue(_FRAMES)
-        self._feed = Feed(alpaca, self._frames, Backoff(1.0, alpaca.reconnect_max_s))
+        self._feed = Feed(
+            alpaca, self._frames, Backoff(1.0, alpaca.reconnect_max_s), self
+        )
         self._batcher = Batcher(
             linger_ms=kinesis.linger_ms,
             max_messages=kinesis.record_max_messages,
@@ -117,6 +121,14 @@ class Producer:
         unsent = self._sender.queue_depth + self._frames.qsize()
         _log.info("stopped", messages=self._relay.messages_total, unsent=unsent)
         return unsent
+
+    def confirmed(self, epoch: str, channels: Channels) -> None:
+        """Tell what comes from now on."""
+        _log.info("receiving", epoch=epoch, channels=describe(channels))
+
+    def lost(self, epoch: str, cause: Cause) -> None:
+        """Tell that nothing comes any more."""
+        _log.warning("not receiving", epoch=epoch, cause=cause)
 
     def _publish(self, history: History) -> None:
         records = self._relay.add_history(
@@ -215,6 +227,7 @@ async def _once_up(call: Callable[[], _T], where: str) -> _T:
 async def _start(settings: Settings) -> tuple[Producer, History | None]:
     """Wait for the stream and the simulator; return what is ready to run."""
     kinesis, alpaca = settings.kinesis, settings.alpaca
+    check_plan(alpaca)
     client = open_client(kinesis)
     await _once_up(lambda: ensure_stream(client, kinesis), "kinesis.endpoint_url")
     live, history = True, None

@@ -6,9 +6,9 @@ from typing import Literal
 
 import msgspec
 
-from producer.protocol import Mismatch
+from producer.subscription import Mismatch
 
-State = Literal["connecting", "live", "backoff", "draining"]
+State = Literal["connecting", "live", "backoff", "held", "draining"]
 
 
 class Status(msgspec.Struct, frozen=True):
