@@ -148,10 +148,18 @@ class KinesisSettings(_Section):
     record_max_messages: Positive = Field(200, description="Most in one record")
     queue_max_bytes: Positive = Field(
         64 * 1024 * 1024,
-        description="Unsent bytes above which the producer stops reading",
+        description="Unsent bytes kept in memory; more wait on disk alone",
     )
     batch_max_bytes: Positive = Field(
         4 * 1024 * 1024, description="Most that one Spark micro-batch plans"
+    )
+
+
+class SpoolSettings(_Section):
+    """The producer's disk: what was received and is not in the stream yet."""
+
+    max_mb: Positive = Field(
+        1_024, description="Above so much the feed is left until Kinesis took some"
     )
 
 
@@ -232,6 +240,7 @@ class Settings(_Section):
     alpaca: AlpacaSettings = AlpacaSettings()
     simulator: SimulatorSettings = SimulatorSettings()
     kinesis: KinesisSettings = KinesisSettings()
+    spool: SpoolSettings = SpoolSettings()
     emulator: EmulatorSettings = EmulatorSettings()
     lake: LakeSettings = LakeSettings()
     spark: SparkSettings = SparkSettings()

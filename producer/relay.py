@@ -67,6 +67,8 @@ class Relay:
         self._epoch: str | None = None
         self._headers = _headers("data", "", source)
         self._heartbeats = 0
+        self.received_until_ns = 0
+        """Market time of the newest frame, 0 before the first."""
         self._last_event_time_ns: dict[str, dict[str, int]] = {}
         self.messages_total = 0
 
@@ -88,6 +90,7 @@ class Relay:
             key = self._keys.of(message.head.symbol)
             closed += self._batcher.add(header, key, line, now_ms)
         self.messages_total += len(messages)
+        self.received_until_ns = market_time_ns
         return closed
 
     def add_history(

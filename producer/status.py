@@ -15,7 +15,8 @@ class Status(msgspec.Struct, frozen=True):
     """What the producer is doing; written each second.
 
     ``behind_ms`` is the age of the oldest message that Kinesis has not acknowledged,
-    ``last_frame_age_s`` is null before the first frame.
+    ``last_frame_age_s`` is null before the first frame. ``spool_problem`` says why the
+    disk takes nothing; ``spool_full`` is true then, and when the spool has its bound.
     """
 
     state: State
@@ -28,6 +29,12 @@ class Status(msgspec.Struct, frozen=True):
     last_frame_age_s: float | None
     behind_ms: float
     subscription_mismatch: Mismatch | None
+    spool_bytes: int
+    spool_full: bool
+    spool_problem: str | None
+    spool_commit_ms: float
+    connections: int
+    slow_client_errors: int
 
 
 def write_status(path: Path, status: Status) -> None:

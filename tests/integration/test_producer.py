@@ -65,6 +65,30 @@ def test_a_killed_kinesis_comes_back_and_nothing_is_lost(pipeline: Pipeline):
     assert all(copy == copies[0] for copies in by_place for copy in copies)
 
 
+def test_what_a_killed_producer_had_on_disk_is_sent_by_the_next(pipeline: Pipeline):
+    kinesis = pipeline.start_kinesis(UNLIMITED)
+    simulator, producer = pipeline.start_simulator(), pipeline.start_producer()
+    eventually(lambda: pipeline.has_read(200), "the market runs")
+    kinesis.send_signal(signal.SIGKILL)
+    kinesis.wait()
+    eventually(lambda: pipeline.has_read(1000), "reading goes on")
+    on_disk = pipeline.status()["messages_total"]
+    assert isinstance(on_disk, int)
+    eventually(lambda: pipeline.has_read(on_disk + 1), "a second has passed")
+    producer.send_signal(signal.SIGKILL)
+    producer.wait()
+    pipeline.start_kinesis(UNLIMITED)
+    pipeline.start_producer()
+    eventually(lambda: pipeline.simulated()["finished"], "the market ends")
+    eventually(lambda: pipeline.status().get("queue_depth") == 0, "all is sent")
+    assert stop(simulator) == 0
+    by_epoch = [list(x) for _, x in groupby(pipeline.stored(), lambda x: x.place[0])]
+    first = list(dict.fromkeys((x.place, x.text) for x in by_epoch[0]))
+    texts = [text for _, text in first]
+    assert len(texts) >= on_disk
+    assert texts == pipeline.truth()[: len(texts)]
+
+
 def test_a_throttled_shard_loses_nothing(pipeline: Pipeline):
     pipeline.settings |= {
         "KINESIS__SHARDS": "1",  # takes 1,000 records a second
