@@ -106,6 +106,19 @@ class SimulatorSettings(_Section):
     calendar: Literal["always", "nyse"] = Field(
         "always", description="Always in session, or NYSE hours with half days"
     )
+    extended_hours: bool = Field(
+        False, description="NYSE's pre- and post-market too, 04:00 to 20:00 New York"
+    )
+    halt_every_s: PositiveFloat | None = Field(
+        None, description="Mean time between two halts; empty, nobody is halted"
+    )
+    halt_s: PositiveFloat = Field(30.0, description="Length of a halt")
+    corrected_share: Share = Field(
+        0.0, description="Messages that correct an earlier trade"
+    )
+    canceled_share: Share = Field(
+        0.0, description="Messages that cancel an earlier trade"
+    )
     repeated_share: Share = Field(0.0, description="Messages sent a second time")
     out_of_order_share: Share = Field(0.0, description="Sent up to 30 s late")
     late_share: Share = Field(0.0, description="Sent up to 6 h late")
@@ -119,6 +132,12 @@ class SimulatorSettings(_Section):
         None, description="Replay speed; left out, as fast as rate_per_s allows"
     )
     history: bool = Field(True, description="Publish a previous session of bars first")
+    rest_minutes: Positive = Field(
+        30, description="How long REST knows what was sent on the stream"
+    )
+    rest_calls_per_min: Positive = Field(
+        10_000, description="REST calls of one key; more are answered 429"
+    )
     truth_dir: Rooted | None = Field(None, description="Where to keep what was sent")
     stop_after_s: PositiveFloat | None = Field(
         None, description="End the market after so long; the server stays up"

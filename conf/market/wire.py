@@ -106,8 +106,214 @@ class UpdatedBar(Bar, frozen=True, gc=False, tag_field="T", tag="u", rename=_BAR
     """A minute restated because a trade arrived after it closed."""
 
 
-Message = Trade | Quote | Bar | UpdatedBar
-"""The messages that silver stores today."""
+class DailyBar(Bar, frozen=True, gc=False, tag_field="T", tag="d", rename=_BAR):
+    """A day so far, sent each minute; ``event_time`` is the day's midnight, New York.
+
+    It follows the rules of day bars: see ``conditions.Condition.day``.
+    """
+
+
+class Correction(
+    msgspec.Struct,
+    frozen=True,
+    gc=False,
+    tag_field="T",
+    tag="c",
+    rename={
+        **_SHARED,
+        "exchange": "x",
+        "original_id": "oi",
+        "original_price": "op",
+        "original_size": "os",
+        "original_conditions": "oc",
+        "corrected_id": "ci",
+        "corrected_price": "cp",
+        "corrected_size": "cs",
+        "corrected_conditions": "cc",
+    },
+):
+    """An earlier trade replaced by another; it comes to whoever has the trades.
+
+    ``event_time`` is the correction's own, not the trade's. A corrected trade can be
+    corrected or cancelled again, by its corrected id.
+    """
+
+    symbol: str
+    exchange: str
+    original_id: int
+    original_price: float
+    original_size: int
+    corrected_id: int
+    corrected_price: float
+    corrected_size: int
+    event_time: str
+    original_conditions: list[str] | None = None
+    corrected_conditions: list[str] | None = None
+    tape: str | None = None
+
+
+class CancelError(
+    msgspec.Struct,
+    frozen=True,
+    gc=False,
+    tag_field="T",
+    tag="x",
+    rename={
+        **_SHARED,
+        "trade_id": "i",
+        "exchange": "x",
+        "price": "p",
+        "size": "s",
+        "action": "a",
+    },
+):
+    """An earlier trade taken back; it comes to whoever has the trades.
+
+    ``action`` is C (cancelled) or E (entered in error); price and size are the trade's,
+    ``event_time`` is the cancel's own.
+    """
+
+    symbol: str
+    trade_id: int
+    exchange: str
+    price: float
+    size: int
+    action: str
+    event_time: str
+    tape: str | None = None
+
+
+class Status(
+    msgspec.Struct,
+    frozen=True,
+    gc=False,
+    tag_field="T",
+    tag="s",
+    rename={
+        **_SHARED,
+        "status_code": "sc",
+        "status_message": "sm",
+        "reason_code": "rc",
+        "reason_message": "rm",
+    },
+):
+    """A trading status, such as a halt or a resumption.
+
+    The codes are the tape's: UTP's on tape C (halt ``H``, resumption ``T``), CTA's on
+    A and B (halt ``2``, resumption ``3``).
+    """
+
+    symbol: str
+    status_code: str
+    status_message: str
+    reason_code: str
+    reason_message: str
+    event_time: str
+    tape: str | None = None
+
+
+class PriceBand(
+    msgspec.Struct,
+    frozen=True,
+    gc=False,
+    tag_field="T",
+    tag="l",
+    rename={
+        **_SHARED,
+        "limit_up_price": "u",
+        "limit_down_price": "d",
+        "indicator": "i",
+    },
+):
+    """Limit up, limit down: between which prices, in USD, a symbol may trade."""
+
+    symbol: str
+    limit_up_price: float
+    limit_down_price: float
+    indicator: str
+    event_time: str
+    tape: str | None = None
+
+
+Message = (
+    Trade
+    | Quote
+    | Bar
+    | UpdatedBar
+    | DailyBar
+    | Correction
+    | CancelError
+    | Status
+    | PriceBand
+)
+"""Every data message of the stock stream that has a struct here."""
+
+
+class Order(msgspec.Struct, frozen=True, gc=False):
+    """An order as Alpaca's trading API gives it; names are Alpaca's own.
+
+    Quantities are in shares, prices in USD, both as decimal text. Times are RFC 3339.
+    """
+
+    id: str
+    client_order_id: str
+    created_at: str
+    updated_at: str
+    submitted_at: str
+    asset_id: str
+    symbol: str
+    asset_class: str
+    qty: str
+    filled_qty: str
+    order_class: str
+    order_type: str
+    type: str
+    side: str
+    time_in_force: str
+    status: str
+    extended_hours: bool
+    notional: str | None = None
+    filled_avg_price: str | None = None
+    limit_price: str | None = None
+    stop_price: str | None = None
+    filled_at: str | None = None
+    expired_at: str | None = None
+    canceled_at: str | None = None
+    failed_at: str | None = None
+    replaced_at: str | None = None
+    replaced_by: str | None = None
+    replaces: str | None = None
+    legs: list[str] | None = None
+    trail_percent: str | None = None
+    trail_price: str | None = None
+    hwm: str | None = None
+
+
+class OrderUpdate(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """The ``data`` of one ``trade_updates`` message of the account stream.
+
+    ``event`` is new, partial_fill, fill, canceled, expired, rejected or another of
+    Alpaca's. ``order`` is the order after it. A fill has the price and quantity of
+    this execution alone, and the position after it.
+
+    Source: docs.alpaca.markets, "Websocket Streaming", "Trade updates".
+    """
+
+    event: str
+    timestamp: str
+    order: Order
+    execution_id: str | None = None
+    price: str | None = None
+    qty: str | None = None
+    position_qty: str | None = None
+
+
+class AccountMessage(msgspec.Struct, frozen=True, gc=False):
+    """One message of the account stream that carries an order update."""
+
+    stream: str
+    data: OrderUpdate
+
 
 KNOWN_TYPES: dict[str, str] = {
     "t": "trade",
@@ -136,7 +342,7 @@ class Head(msgspec.Struct, frozen=True, gc=False):
     event_time: str | None = msgspec.field(name="t", default=None)
 
 
-def wire_fields(message: type[Message]) -> dict[str, tuple[str, type]]:
+def wire_fields(message: type[msgspec.Struct]) -> dict[str, tuple[str, type]]:
     """Return Alpaca's key -> (our name, Python type) of one message, in order.
 
     Optional fields are given with the type they have when present.
@@ -148,7 +354,7 @@ def wire_fields(message: type[Message]) -> dict[str, tuple[str, type]]:
     }
 
 
-def required_fields(message: type[Message]) -> frozenset[str]:
+def required_fields(message: type[msgspec.Struct]) -> frozenset[str]:
     """Return the names (ours) without which one message means nothing."""
     return frozenset(f.name for f in msgspec.structs.fields(message) if f.required)
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from producer.simulator.peer import Peer, Who
 from producer.simulator.protocol import ErrorCode, Refused
 
 WRONG_KEY = "wrong"
@@ -19,23 +20,26 @@ class Accounts:
     """The connections of every key."""
 
     def __init__(self) -> None:
-        self._connected: set[tuple[str, str]] = set()
+        self._connected: dict[Who, Peer] = {}
 
     @contextmanager
-    def admitted(self, feed: str, key: str, secret: str) -> Iterator[None]:
-        """Hold the key's one connection to a feed.
+    def admitted(self, peer: Peer, who: Who, secret: str) -> Iterator[None]:
+        """Make a connection the key's one to a feed.
 
         Raises:
             Refused: 402, 406 or 409.
         """
-        if not is_valid(key, secret):
+        if not is_valid(who.key, secret):
             raise Refused(ErrorCode.AUTH_FAILED)
-        if key == FREE_KEY and feed == PAID_FEED:
+        if who.key == FREE_KEY and who.feed == PAID_FEED:
             raise Refused(ErrorCode.INSUFFICIENT_SUBSCRIPTION)
-        if (feed, key) in self._connected:
+        first = self._connected.get(who)
+        if first is not None and not first.is_abandoned:
             raise Refused(ErrorCode.CONNECTION_LIMIT_EXCEEDED)
-        self._connected.add((feed, key))
+        self._connected[who] = peer
+        peer.who = who
         try:
             yield
         finally:
-            self._connected.discard((feed, key))
+            if self._connected[who] is peer:
+                del self._connected[who]

@@ -17,6 +17,8 @@ FLAGS = "nrolm"
 """The truth's letters: normal, repeated, out of order, late, malformed."""
 
 NORMAL, REPEATED, OUT_OF_ORDER, LATE, MALFORMED = range(len(FLAGS))
+CORRECTED, CANCELED = range(len(FLAGS), len(FLAGS) + 2)
+"""Planned like faults, yet plain messages: their flag is n."""
 
 FAULT_NAMES = {"r": "repeated", "o": "out_of_order", "l": "late", "m": "malformed"}
 
@@ -33,12 +35,14 @@ _KEY = {name: key for key, (name, _) in wire_fields(Trade).items()}
 
 
 def shares(settings: SimulatorSettings) -> tuple[float, ...]:
-    """Return the share of each fault, in the order of ``FLAGS``."""
+    """Return the share of each fault and amendment, in the order of their numbers."""
     return (
         settings.repeated_share,
         settings.out_of_order_share,
         settings.late_share,
         settings.malformed_share,
+        settings.corrected_share,
+        settings.canceled_share,
     )
 
 

@@ -3,11 +3,12 @@
 import asyncio
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from conf.logs import get_logger
 from producer.simulator.batch import Batch, LinearClock, Source
 from producer.simulator.client import Client
+from producer.simulator.missed import Missed
 from producer.simulator.record import Record
 from producer.simulator.slots import SECOND_NS
 
@@ -32,6 +33,7 @@ class Feed:
     Args:
         source: The schedule.
         record: Where to count and keep what was sent.
+        symbols: What the source has, as far as that is known.
         clock: The wall clock, epoch ns.
         stop_after_s: End of the schedule; None for as long as the source has more.
     """
@@ -41,10 +43,14 @@ class Feed:
         source: Source,
         record: Record,
         *,
+        symbols: Iterable[str],
         clock: Callable[[], int],
         stop_after_s: float | None,
     ) -> None:
         self.clients: set[Client] = set()
+        self.watchers: list[Callable[[Batch], None]] = []
+        """Told of every message when it is due, whoever is connected."""
+        self.missed = Missed(symbols, clock)
         self.finished = False
         self.started_ns: int | None = None
         self._source = source
@@ -56,6 +62,7 @@ class Feed:
         self._queue: deque[Batch] = deque()
         self._next = 0
         self._last_market_ns: int | None = None
+        record.keep(self.missed.intervals)
 
     def start(self) -> None:
         """Begin the schedule now, unless it began before."""
@@ -66,6 +73,21 @@ class Feed:
             self._end_ns = self.started_ns + int(self._stop_after_s * SECOND_NS)
         self._started.set()
         _log.info("market started", started_ns=self.started_ns)
+
+    def leave(self, client: Client) -> None:
+        """Send no more to a client: from now on it misses what it subscribed to."""
+        if client not in self.clients:
+            return
+        self.clients.discard(client)
+        is_replaced = any(client.who == other.who for other in self.clients)
+        if client.who is None or is_replaced or self.finished:
+            return
+        self.missed.begin(
+            client.who,
+            client.subscription,
+            client.end_cause or "client_closed",
+            since_ns=client.lost_since_ns(self._clock()),
+        )
 
     @property
     def is_live(self) -> bool:
@@ -111,12 +133,27 @@ class Feed:
 
     def _send(self, part: Batch) -> None:
         self._last_market_ns = part.market_ns[-1]
+        for watch in self.watchers:
+            watch(part)
+        for client in [client for client in self.clients if client.is_over]:
+            self.leave(client)
         taken = [client.send(part) for client in self.clients]
-        if not taken:
-            return
-        sent = part.only([any(each) for each in zip(*taken, strict=True)])
-        if sent.texts:
+        is_sent = [any(each) for each in zip(*taken, strict=True)]
+        self._keep_missed(part, is_sent)
+        sent = part.only(is_sent) if is_sent else None
+        if sent and sent.texts:
             self._record.add(sent, behind_ns=self._clock() - sent.due_ns[0])
+
+    def _keep_missed(self, part: Batch, is_sent: list[bool]) -> None:
+        owed = self.missed.count(part)
+        if owed is None:
+            return
+        if is_sent:
+            both = zip(owed, is_sent, strict=True)
+            owed = [is_owed and not is_there for is_owed, is_there in both]
+        missed = part.only(owed)
+        if missed.texts:
+            self._record.add_missed(missed)
 
     def _prepare(self, batches: Iterator[Batch]) -> None:
         now_ns = self._clock()

@@ -27,6 +27,9 @@ _DEFAULTS = {
     TEST_SYMBOL: ("A", 133.85),
 }  # fmt: skip
 
+LOT = 100
+"""Shares of a round lot."""
+
 _ZIPF_EXPONENT = 0.6
 _ZIPF_OFFSET = 5
 

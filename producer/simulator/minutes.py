@@ -1,18 +1,27 @@
-"""Minute bars of the trades that were sent, as Alpaca builds and restates them."""
+"""Minute and day bars of the trades that were sent, as Alpaca builds and restates them.
 
+A correction or a cancel changes the minute of its trade; the bar that was already
+reported is then restated, as after a late trade. Day bars are rolled up from minutes.
+"""
+
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import TypeVar
 
 from conf.market.conditions import effect_of
 from conf.market.rfc3339 import format_ns
-from conf.market.wire import Bar, Trade, UpdatedBar
+from conf.market.wire import Bar, DailyBar, Trade, UpdatedBar
 from producer.simulator.listing import Listing
+from producer.simulator.sessions import Day
 from producer.simulator.slots import MINUTE_NS
+from producer.simulator.totals import Totals
 
-AnyBar = TypeVar("AnyBar", Bar, UpdatedBar)
+AnyBar = TypeVar("AnyBar", Bar, UpdatedBar, DailyBar)
 
 KEEP_MINUTES = 6 * 60 + 5
 """A trade older than this cannot arrive any more: the minute is forgotten."""
+AMENDABLE_MINUTES = 4
+"""So long the trades of a minute are kept, for their corrections and cancels."""
 
 
 class MinuteBook:
@@ -20,14 +29,25 @@ class MinuteBook:
 
     ``bars`` closes a minute; ``updated_bars`` reports again what later trades changed.
     A minute that began before the session did is never reported: it is not whole.
+
+    Args:
+        listings: The symbols; trades name them by index.
+        day: The session.
+        amendable: Trades may be amended, so they are kept for a while.
     """
 
-    def __init__(self, listings: list[Listing], open_ns: int) -> None:
+    def __init__(
+        self, listings: list[Listing], day: Day, *, amendable: bool = False
+    ) -> None:
         self._listings = listings
-        self._first = -(-open_ns // MINUTE_NS)
+        self._day = day
+        self._amendable = amendable
+        self._first = -(-day.open_ns // MINUTE_NS)
         self._open = self._first
-        self._minutes: dict[tuple[int, int], _Minute] = {}
+        self._minutes: dict[tuple[int, int], Totals] = {}
         self._restated: set[tuple[int, int]] = set()
+        self._date_ns = day.date_ns(day.open_ns)
+        self._forgotten: defaultdict[int, Totals] = defaultdict(Totals)
 
     def add(self, symbol: int, event_ns: int, trade: Trade) -> None:
         """Count one trade, as far as its conditions let it; ``symbol`` is an index."""
@@ -38,11 +58,24 @@ class MinuteBook:
         key = number, symbol
         minute = self._minutes.get(key)
         if minute is None:
-            minute = self._minutes[key] = _Minute()
-        minute.add_volume(trade.size)
-        if effect.high_low:
-            minute.add_price(event_ns, round(trade.price * 100), trade.size)
+            keeps = self._amendable and number > self._open - AMENDABLE_MINUTES
+            minute = self._minutes[key] = Totals(keeps_trades=keeps)
+        cents = round(trade.price * 100) if effect.high_low else None
+        minute.add(event_ns, trade.trade_id, trade.exchange, cents, trade.size)
         if number < self._open:
+            self._restated.add(key)
+
+    def amend(
+        self, symbol: int, event_ns: int, before: Trade, after: Trade | None
+    ) -> None:
+        """Put another trade in the place of one that was counted, or none."""
+        key = event_ns // MINUTE_NS, symbol
+        minute = self._minutes.get(key)
+        if minute is None or not minute.remove(before.trade_id, before.exchange):
+            return
+        if after is not None:
+            self.add(symbol, event_ns, after)
+        if key[0] < self._open:
             self._restated.add(key)
 
     def bars(self, end_ns: int) -> Iterator[Bar]:
@@ -56,64 +89,69 @@ class MinuteBook:
         for symbol, listing in enumerate(self._listings):
             minute = self._minutes.get((number, symbol))
             if minute is not None and minute.has_price:
-                yield minute.report(Bar, listing, number)
+                yield _report(Bar, minute, listing, number * MINUTE_NS)
 
     def updated_bars(self) -> Iterator[UpdatedBar]:
-        """Yield the closed minutes that changed since they were last reported."""
+        """Yield the closed minutes that changed since they were last reported.
+
+        A minute whose last price was cancelled has no bar any more, and no news of it.
+        """
         restated, self._restated = sorted(self._restated), set()
         for number, symbol in restated:
             minute = self._minutes[number, symbol]
             if minute.has_price:
-                yield minute.report(UpdatedBar, self._listings[symbol], number)
+                start_ns = number * MINUTE_NS
+                yield _report(UpdatedBar, minute, self._listings[symbol], start_ns)
+
+    def daily_bars(self) -> Iterator[DailyBar]:
+        """Yield the day so far, up to the last closed minute; its date is ``date_ns``.
+
+        Minutes outside the regular hours count as volume only.
+        """
+        days: defaultdict[int, Totals] = defaultdict(Totals)
+        for symbol, totals in self._forgotten.items():
+            days[symbol].merge(totals)
+        for key, minute in sorted(self._minutes.items()):
+            if self._date_ns <= key[0] * MINUTE_NS < self._open * MINUTE_NS:
+                self._merge(days, key, minute)
+        for symbol, day in sorted(days.items()):
+            if day.has_price:
+                yield _report(DailyBar, day, self._listings[symbol], self._date_ns)
+
+    def _merge(
+        self, days: defaultdict[int, Totals], key: tuple[int, int], minute: Totals
+    ) -> None:
+        number, symbol = key
+        days[symbol].merge(minute, prices=self._day.is_regular(number * MINUTE_NS))
 
     def _forget(self) -> None:
-        oldest = self._open - KEEP_MINUTES
-        for key in [key for key in self._minutes if key[0] < oldest]:
-            del self._minutes[key]
+        date_ns = self._day.date_ns((self._open - 1) * MINUTE_NS)
+        if date_ns > self._date_ns:
+            self._date_ns = date_ns
+            self._forgotten.clear()
+        for key in [key for key in self._minutes if key[0] < self._open - KEEP_MINUTES]:
+            minute = self._minutes.pop(key)
             self._restated.discard(key)
+            if key[0] * MINUTE_NS >= self._date_ns:
+                self._merge(self._forgotten, key, minute)
+        if self._amendable:
+            for symbol in range(len(self._listings)):
+                old = self._minutes.get((self._open - AMENDABLE_MINUTES, symbol))
+                if old is not None:
+                    old.keep_no_trades()
 
 
-class _Minute:
-    """Sums of one symbol's minute; prices in cents, so they are exact."""
-
-    __slots__ = (
-        "close", "close_ns", "high", "low", "notional", "open", "open_ns",
-        "priced_volume", "trades", "volume",
-    )  # fmt: skip
-
-    def __init__(self) -> None:
-        self.open_ns = self.close_ns = self.open = self.close = self.high = 0
-        self.low = self.volume = self.trades = self.notional = self.priced_volume = 0
-
-    @property
-    def has_price(self) -> bool:
-        return self.open_ns > 0
-
-    def add_volume(self, size: int) -> None:
-        self.volume += size
-        self.trades += 1
-
-    def add_price(self, event_ns: int, cents: int, size: int) -> None:
-        self.notional += size * cents
-        self.priced_volume += size
-        if not self.open_ns:
-            self.high = self.low = cents
-        self.high = max(self.high, cents)
-        self.low = min(self.low, cents)
-        if not self.open_ns or event_ns < self.open_ns:
-            self.open_ns, self.open = event_ns, cents
-        if event_ns >= self.close_ns:
-            self.close_ns, self.close = event_ns, cents
-
-    def report(self, kind: type[AnyBar], listing: Listing, number: int) -> AnyBar:
-        return kind(
-            symbol=listing.symbol,
-            open=self.open / 100,
-            high=self.high / 100,
-            low=self.low / 100,
-            close=self.close / 100,
-            volume=self.volume,
-            event_time=format_ns(number * MINUTE_NS),
-            trade_count=self.trades,
-            vwap=round(self.notional / self.priced_volume / 100, 6),
-        )
+def _report(
+    kind: type[AnyBar], totals: Totals, listing: Listing, start_ns: int
+) -> AnyBar:
+    return kind(
+        symbol=listing.symbol,
+        open=totals.open / 100,
+        high=totals.high / 100,
+        low=totals.low / 100,
+        close=totals.close / 100,
+        volume=totals.volume,
+        event_time=format_ns(start_ns),
+        trade_count=totals.trades,
+        vwap=round(totals.notional / totals.priced_volume / 100, 6),
+    )

@@ -15,14 +15,15 @@ from numpy.typing import NDArray
 
 from conf.market.rfc3339 import format_ns
 from conf.market.wire import Quote, Trade
-from producer.simulator.listing import EXCHANGE_SHARES, EXCHANGES, Listing
+from producer.simulator.amendments import Amendments
+from producer.simulator.listing import EXCHANGE_SHARES, EXCHANGES, LOT, Listing
 from producer.simulator.minutes import MinuteBook
+from producer.simulator.sessions import Session
 from producer.simulator.traffic import running_total
 
 VOLATILITY = 1.2e-4
 """Standard deviation of the price over one second, as a share of the price."""
 LOWEST_CENTS = 100.0
-LOT = 100
 ODD_LOT_SHARE = 0.45
 LOTS_LAW = 0.4
 """Parameter of the geometric law of the number of lots: mostly one or two."""
@@ -61,11 +62,16 @@ class Prints:
         listings: The symbols; events name them by index.
         rates_per_s: Each symbol's mean messages per second: how far its price moves
             from one to the next.
+        amendments: Gets to know every trade.
     """
 
     def __init__(
-        self, listings: list[Listing], rates_per_s: NDArray[np.float64]
+        self,
+        listings: list[Listing],
+        rates_per_s: NDArray[np.float64],
+        amendments: Amendments,
     ) -> None:
+        self._amendments = amendments
         self._names = [each.symbol for each in listings]
         self._tapes = [each.tape for each in listings]
         self._sales = [_sales_on(each.tape) for each in listings]
@@ -75,23 +81,42 @@ class Prints:
         self._trade_ids = np.zeros(len(listings) * len(EXCHANGES), np.int64)
 
     def make(
-        self, events: Events, rng: np.random.Generator, book: MinuteBook
+        self,
+        events: Events,
+        rng: np.random.Generator,
+        book: MinuteBook,
+        regular: Session,
     ) -> list[bytes]:
-        """Return the text of each event, in order; trades are counted in ``book``."""
+        """Return the text of each event, in order.
+
+        Args:
+            events: What happened.
+            rng: The market's random numbers.
+            book: Where the trades are counted.
+            regular: The regular hours; a trade outside them says so.
+        """
         mids = self._walk(events.symbols, rng)
-        trades = self._trades(events.where(events.is_trade), mids[events.is_trade], rng)
+        sold = events.where(events.is_trade)
+        trades = self._trades(sold, mids[events.is_trade], rng, regular)
         quotes = self._quotes(
             events.where(~events.is_trade), mids[~events.is_trade], rng
         )
-        for symbol, event_ns, trade in zip(
-            events.symbols[events.is_trade].tolist(),
-            events.event_ns[events.is_trade].tolist(),
-            trades,
-            strict=True,
-        ):
+        columns = sold.symbols.tolist(), sold.event_ns.tolist(), trades
+        for symbol, event_ns, trade in zip(*columns, strict=True):
             book.add(symbol, event_ns, trade)
+            self._amendments.offer(symbol, event_ns, trade)
         of_kind = map(_encode, quotes), map(_encode, trades)
         return [next(of_kind[kind]) for kind in events.is_trade.tolist()]
+
+    def next(self, symbol: int, exchange: str) -> int:
+        """Use up the next trade id of a symbol on an exchange."""
+        place = symbol * len(EXCHANGES) + EXCHANGES.index(exchange)
+        self._trade_ids[place] += 1
+        return int(self._trade_ids[place])
+
+    def prices(self) -> list[float]:
+        """Return where each symbol's price is, in cents."""
+        return self._cents.tolist()  # type: ignore[no-any-return]
 
     def specimen(self, symbol: int, event_ns: int, trade_id: int) -> Trade:
         """Return a plausible trade that is none: no price moves, no id is used up."""
@@ -116,7 +141,11 @@ class Prints:
         return mids
 
     def _trades(
-        self, events: Events, mids: NDArray[np.int64], rng: np.random.Generator
+        self,
+        events: Events,
+        mids: NDArray[np.int64],
+        rng: np.random.Generator,
+        regular: Session,
     ) -> list[Trade]:
         count = len(mids)
         exchanges = _draw(EXCHANGE_SHARES, count, rng)
@@ -129,6 +158,7 @@ class Prints:
         sales = _draw(_SALE_SHARES, count, rng)
         is_odd = (rng.random(count) < ODD_LOT_SHARE) & (sales < _FIRST_OFFICIAL)
         sizes = np.where(is_odd, rng.integers(1, LOT, count), _lots(count, rng))
+        is_extended = (events.event_ns < regular[0]) | (events.event_ns >= regular[1])
         symbols = events.symbols.tolist()
         return list(
             map(
@@ -139,7 +169,11 @@ class Prints:
                 ((mids + sides) / 100).tolist(),
                 sizes.tolist(),
                 map(format_ns, events.event_ns.tolist()),
-                map(self._conditions, symbols, (sales * 2 + is_odd).tolist()),
+                map(
+                    self._conditions,
+                    symbols,
+                    (sales * 4 + is_odd * 2 + is_extended).tolist(),
+                ),
                 [self._tapes[symbol] for symbol in symbols],
             )
         )
@@ -172,7 +206,12 @@ class Prints:
 
 def _sales_on(tape: str) -> list[list[str]]:
     regular = "@" if tape == "C" else " "
-    return [[regular, *sale, *odd_lot] for sale in _SALES for odd_lot in ((), ("I",))]
+    return [
+        [regular, *sale, *extended, *odd_lot]
+        for sale in _SALES
+        for odd_lot in ((), ("I",))
+        for extended in ((), ("T",))
+    ]
 
 
 def _draw(

@@ -116,6 +116,18 @@ class Subscription:
         self._symbols = symbols
         self.wanted = _Wanted(symbols)
 
+    def symbols(self, channel: str) -> list[str]:
+        """Return what is subscribed on a channel; ``*`` stands for everything."""
+        return self._symbols[channel]
+
+    def leave_out(self, symbols: set[str]) -> None:
+        """Drop symbols from every channel without having been asked."""
+        self._symbols = {
+            channel: [name for name in held if name not in symbols]
+            for channel, held in self._symbols.items()
+        }
+        self.wanted = _Wanted(self._symbols)
+
     def state(self) -> dict[str, object]:
         """Return the confirmation: everything subscribed now.
 

@@ -1,11 +1,15 @@
-"""The server: Alpaca's WebSocket and two HTTP answers beside it, on one port.
+"""The server: Alpaca's two WebSockets and its REST, on one port.
 
 | path | what |
 | --- | --- |
 | ``/v2/iex``, ``/v2/sip`` | WebSocket: the market of ``simulator.symbols``, a replay |
 | ``/v2/test`` | WebSocket: a market of FAKEPACA alone |
-| ``/v2/stocks/bars`` | GET: the session before the start, as Alpaca's REST |
+| ``/stream`` | WebSocket: the paper account's ``trade_updates`` |
+| ``/v2/stocks/...`` | REST: what was sent, and the session before it |
+| ``/v2/account``, ``orders``, ``positions``, ``assets`` | REST: the paper account |
 | ``/sim/status`` | GET: market clock, counts, state; not Alpaca's |
+| ``/sim/faults`` | GET, POST, DELETE: faults by command |
+| ``/sim/missed`` | GET: what subscribers did not get |
 
 Any key and secret are accepted but empty ones and the key ``wrong``; the key ``free``
 has no subscription to ``/v2/sip``. One connection per key and feed.
@@ -19,7 +23,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 
 from websockets.asyncio.server import Server, ServerConnection
 from websockets.asyncio.server import serve as serve_websocket
@@ -28,17 +32,29 @@ from websockets.http11 import Request, Response
 from conf.errors import FixSetup
 from conf.logs import get_logger
 from conf.settings import SimulatorSettings
-from producer.simulator import faults, http_answers
+from producer.simulator import faults
 from producer.simulator.accounts import Accounts
 from producer.simulator.batch import Source
 from producer.simulator.client import Client
+from producer.simulator.connection import Connection
 from producer.simulator.conversation import Conversation
+from producer.simulator.disturbances import Disturbances
 from producer.simulator.feed import Feed
 from producer.simulator.history import History
-from producer.simulator.listing import TEST_SYMBOL
+from producer.simulator.http_answers import Answers, json_response
+from producer.simulator.latest import Latest
+from producer.simulator.listing import TEST_SYMBOL, with_symbol
 from producer.simulator.market import Market
+from producer.simulator.missed import Interval
+from producer.simulator.paper import stream as account_stream
+from producer.simulator.paper.broker import Broker
+from producer.simulator.paper.stream import AccountStream
 from producer.simulator.record import Record
 from producer.simulator.replay import Replay
+from producer.simulator.rest.archive import Archive
+from producer.simulator.rest.market_data import MarketData
+from producer.simulator.rest.pages import Pages
+from producer.simulator.rest.rate_limit import RateLimit
 from producer.simulator.sessions import previous_session
 
 HOST = "127.0.0.1"
@@ -64,9 +80,15 @@ class Simulator:
         self._settings = settings
         self._clock = clock
         self._accounts = Accounts()
+        self._disturbances = Disturbances(clock)
         self._record = Record(settings.truth_dir)
-        self._stocks = self._feed(_stocks(settings))
-        self._test = self._feed(_test_market(settings))
+        self._archive = Archive(settings.rest_minutes)
+        self._latest = Latest()
+        symbols = with_symbol(settings.symbols, settings.hot_symbol)
+        self._stocks = self._feed(_stocks(settings), symbols)
+        self._test = self._feed(_test_market(settings), [TEST_SYMBOL])
+        self._broker = self._paper_broker(symbols)
+        self._answers = self._http_answers()
         self._feeds = {
             "/v2/iex": self._stocks,
             "/v2/sip": self._stocks,
@@ -82,29 +104,49 @@ class Simulator:
         try:
             await asyncio.gather(self._stocks.run(), self._test.run(), self._flush())
         finally:
+            self._disturbances.remove()
             self._record.close()
+            self._archive.close()
 
-    async def talk(self, connection: ServerConnection) -> None:
+    async def talk(self, server_connection: ServerConnection) -> None:
         """Serve one WebSocket connection."""
+        connection = cast("Connection", server_connection)
         path = _path(connection.request)
-        feed = self._feeds[path]
+        if path == account_stream.PATH:
+            stream = AccountStream(connection, self._broker, self._disturbances)
+            await stream.hold()
+            return
         limit = max(FREE_SYMBOLS, len(self._settings.symbols))
         client = Client(
             connection,
             symbol_limit=limit if path == "/v2/iex" else None,
             buffer_bytes=self._settings.client_buffer_bytes,
         )
-        await Conversation(connection, client, feed).hold(path, self._accounts)
+        conversation = Conversation(client, path, self._feeds[path], self._disturbances)
+        await conversation.hold(self._accounts)
 
-    def answer(self, connection: ServerConnection, request: Request) -> Response | None:
+    async def answer(
+        self, server_connection: ServerConnection, request: Request
+    ) -> Response | None:
         """Answer a plain HTTP request; None lets a WebSocket handshake go on."""
-        match _path(request):
-            case path if path in self._feeds:
-                return None
-            case "/sim/status":
-                return http_answers.json_response(self.status())
-            case "/v2/stocks/bars":
-                return http_answers.bars(request, self._history)
+        connection = cast("Connection", server_connection)
+        path = _path(request)
+        if path in self._feeds or path == account_stream.PATH:
+            if self._disturbances.is_away(path):
+                return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, "away\n")
+            return None
+        if path.startswith("/v2/"):
+            return await self._answers.rest(connection, request)
+        return self._about_itself(connection, path)
+
+    def _about_itself(self, connection: Connection, path: str) -> Response:
+        match path.strip("/").split("/"):
+            case ["sim", "status"]:
+                return json_response(self.status())
+            case ["sim", "missed"]:
+                return json_response(self._missed())
+            case ["sim", "faults", *rest]:
+                return self._answers.faults(connection, rest)
         return connection.respond(HTTPStatus.NOT_FOUND, "404 page not found\n")
 
     def status(self) -> dict[str, Any]:
@@ -122,6 +164,7 @@ class Simulator:
             "live": feed.is_live,
             "emitted": self._record.emitted,
             "injected": self._record.injected,
+            "missed": self._record.missed,
             "clients": len(self._stocks.clients) + len(self._test.clients),
             "finished": feed.finished,
             "rate_nominal": _nominal_rate(self._settings),
@@ -138,18 +181,50 @@ class Simulator:
         session = previous_session(self._settings.calendar, opened_ns)
         return History(self._settings.seed, session)
 
+    def _missed(self) -> list[Interval]:
+        return self._stocks.missed.intervals + self._test.missed.intervals
+
     async def _flush(self) -> None:
         while True:
             await asyncio.sleep(FLUSH_S)
             await self._record.flush()
+            await self._archive.flush()
 
-    def _feed(self, source: Source) -> Feed:
-        return Feed(
+    def _feed(self, source: Source, symbols: list[str]) -> Feed:
+        feed = Feed(
             source,
             self._record,
+            symbols=symbols,
             clock=self._clock,
             stop_after_s=self._settings.stop_after_s,
         )
+        feed.watchers = [self._archive.add, self._latest.keep]
+        return feed
+
+    def _paper_broker(self, symbols: list[str]) -> Broker:
+        broker = Broker(
+            symbols,
+            self._latest.texts,
+            self._market_ns,
+            self._record,
+            self._disturbances,
+            self._stocks.start,
+        )
+        self._stocks.watchers.append(broker.match)
+        return broker
+
+    def _http_answers(self) -> Answers:
+        data = MarketData(
+            self._archive,
+            lambda: Pages(self._archive, self._history, self._disturbances.is_withheld),
+            self._latest.texts,
+            self._market_ns,
+        )
+        limit = RateLimit(self._settings.rest_calls_per_min)
+        return Answers(data, self._broker, self._disturbances, limit)
+
+    def _market_ns(self) -> int:
+        return self._stocks.market_time_ns() or self._clock()
 
 
 @asynccontextmanager
@@ -198,6 +273,7 @@ async def _listen(simulator: Simulator, port: int) -> Server:
             HOST,
             port,
             process_request=simulator.answer,
+            create_connection=Connection,
             compression=None,  # one machine: it would only cost CPU
         )
     except OSError as taken:
@@ -213,18 +289,18 @@ async def _listen(simulator: Simulator, port: int) -> Server:
 def _stocks(settings: SimulatorSettings) -> Source:
     if settings.replay is None:
         return Market(settings, settings.symbols)
-    if any(faults.shares(settings)):
+    if any(faults.shares(settings)) or settings.halt_every_s is not None:
         raise FixSetup(
-            "simulator.*_share",
+            "simulator.*_share, simulator.halt_every_s",
             "a replay sends what was recorded and nothing else",
-            "Leave all shares of faults at 0, or simulator.replay empty",
+            "Leave all shares at 0 and halts empty, or simulator.replay empty",
         )
     return Replay(settings.replay, speed=settings.speed, rate_per_s=settings.rate_per_s)
 
 
 def _test_market(settings: SimulatorSettings) -> Market:
     """Return Alpaca's test stream: one symbol, around the clock."""
-    changes = {"hot_symbol": None, "calendar": "always"}
+    changes = {"hot_symbol": None, "calendar": "always", "halt_every_s": None}
     return Market(settings.model_copy(update=changes), [TEST_SYMBOL])
 
 

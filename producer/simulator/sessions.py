@@ -5,29 +5,67 @@ import importlib
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from types import ModuleType
-from typing import Literal
+from typing import Literal, NamedTuple
+from zoneinfo import ZoneInfo
 
 from producer.simulator.slots import MINUTE_NS, SECOND_NS
 
 Session = tuple[int, int]
 """Half-open [open, close) in epoch ns."""
+Calendar = Literal["always", "nyse"]
 
 HISTORY_MINUTES = 390
+PRE_MARKET_NS = 330 * MINUTE_NS
+"""From 04:00 to 09:30 in New York."""
+POST_MARKET_NS = 240 * MINUTE_NS
+"""To 20:00 in New York; to 17:00 after a half day."""
 _NEVER_NS = 2**62
+_EVER = (0, _NEVER_NS)
+_NEW_YORK = ZoneInfo("America/New_York")
 
 
-def sessions(calendar: Literal["always", "nyse"], start_ns: int) -> Iterator[Session]:
-    """Yield the sessions from a start on; the first is cut to begin there."""
+class Day(NamedTuple):
+    """One trading day: while something is sent, and the regular hours within it."""
+
+    open_ns: int
+    close_ns: int
+    regular: Session
+    """Hours outside them are the pre- and the post-market; without those, for ever."""
+    zone: ZoneInfo | None = None
+    """Where its date begins at midnight; None for UTC."""
+
+    def is_regular(self, time_ns: int) -> bool:
+        """Return whether a time is in the regular hours."""
+        return self.regular[0] <= time_ns < self.regular[1]
+
+    def date_ns(self, time_ns: int) -> int:
+        """Return the midnight before a time of this day."""
+        local = datetime.fromtimestamp(time_ns // SECOND_NS, self.zone or UTC)
+        midnight = local.replace(hour=0, minute=0, second=0)
+        return int(midnight.timestamp()) * SECOND_NS
+
+
+def days(calendar: Calendar, start_ns: int, *, extended: bool = False) -> Iterator[Day]:
+    """Yield the trading days from a start on; the first is cut to begin there.
+
+    Args:
+        calendar: The market that never closes is one endless day.
+        start_ns: Epoch ns.
+        extended: With the pre-market and the post-market around NYSE's hours.
+    """
     if calendar == "always":
-        yield start_ns, _NEVER_NS
+        yield Day(start_ns, _NEVER_NS, _EVER)
         return
-    for open_ns, close_ns in _nyse(start_ns, days_before=1, days_after=360):
+    before_ns, after_ns = (PRE_MARKET_NS, POST_MARKET_NS) if extended else (0, 0)
+    for session in _nyse(start_ns, days_before=1, days_after=360):
+        open_ns, close_ns = session[0] - before_ns, session[1] + after_ns
         if close_ns > start_ns:
-            yield max(open_ns, start_ns), close_ns
+            regular = session if extended else _EVER
+            yield Day(max(open_ns, start_ns), close_ns, regular, _NEW_YORK)
 
 
-def previous_session(calendar: Literal["always", "nyse"], start_ns: int) -> Session:
-    """Return the session before a start, in whole minutes.
+def previous_session(calendar: Calendar, start_ns: int) -> Session:
+    """Return the regular session before a start, in whole minutes.
 
     The market that never closes has none: its last 390 minutes stand for it.
     """

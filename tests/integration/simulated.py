@@ -6,6 +6,7 @@ import socket
 import urllib.request
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -92,12 +93,60 @@ async def receive_all(client: ClientConnection, port: int) -> list[str]:
     return await reading
 
 
+async def read_for(client: ClientConnection, seconds: float) -> list[dict[str, Any]]:
+    """Return the messages of some time."""
+    read: list[dict[str, Any]] = []
+    try:
+        async with asyncio.timeout(seconds):
+            async for frame in client:
+                read += json.loads(frame)
+    except TimeoutError:
+        pass
+    return read
+
+
 async def frames_of(client: ClientConnection) -> list[str]:
     """Return all frames until the connection ends."""
     return [str(frame) async for frame in client]
 
 
 def truth(folder: Path) -> list[tuple[int, str, str]]:
-    lines = "".join(path.read_text() for path in sorted(folder.glob("*.tsv")))
+    """Return what was sent: due time, flag, text."""
+    return _lines(folder, "messages-*.tsv")
+
+
+def _lines(folder: Path, names: str) -> list[tuple[int, str, str]]:
+    lines = "".join(path.read_text() for path in sorted(folder.glob(names)))
     rows = [line.split("\t") for line in lines.splitlines()]
     return [(int(due_ns), flag, text) for due_ns, flag, text in rows]
+
+
+async def http(
+    port: int, method: str, path: str, body: object = None, **headers: str
+) -> tuple[int, Any, dict[str, str]]:
+    """Return status, decoded body and headers of one HTTP request."""
+    return await asyncio.to_thread(_http, port, method, path, body, headers)
+
+
+def _http(
+    port: int, method: str, path: str, body: object, headers: dict[str, str]
+) -> tuple[int, Any, dict[str, str]]:
+    connection = HTTPConnection("127.0.0.1", port, timeout=20)
+    content = None if body is None else json.dumps(body)
+    connection.request(method, path, content, headers)
+    answer = connection.getresponse()
+    text = answer.read()
+    connection.close()
+    return answer.status, json.loads(text) if text else None, dict(answer.getheaders())
+
+
+async def order_fault(port: int, **fault: object) -> int:
+    """Add one fault and return its id."""
+    code, added, _ = await http(port, "POST", "/sim/faults", fault)
+    assert code == 201, added
+    return added[0]["id"]
+
+
+def missed(folder: Path) -> list[tuple[int, str, str]]:
+    """Return what was owed and not sent, as ``truth``."""
+    return _lines(folder, "missed-*.tsv")

@@ -1,4 +1,5 @@
 import collections
+import hashlib
 import itertools
 import json
 from collections.abc import Sequence
@@ -22,6 +23,9 @@ SHARES = {
     "late_share": 0.001,
     "malformed_share": 0.002,
 }
+
+GOLDEN = "7814fd2fe88a99401094606d78001e64c2ebe14d002b14d7d761846043ae4aa7"
+"""SHA-256 of twenty seconds; a change needs its reason in the changelog."""
 
 Sent = tuple[int, str, tuple[str, str], bytes]
 
@@ -47,6 +51,16 @@ def two_minutes() -> list[Sent]:
 
 def of_type(sent: list[Sent], *types: str) -> list[dict]:
     return [json.loads(text) for _, _, route, text in sent if route[0] in types]
+
+
+def test_golden_bytes_of_a_seed():
+    """What these four channels send must not change by what comes beside them."""
+    told = hashlib.sha256()
+    for due_ns, flag, route, text in messages(market(rate_per_s=400, **SHARES), 20):
+        if route[0] in ("t", "q", "b", "u", ""):
+            told.update(b"%d\t%b\t%b\n" % (due_ns, flag.encode(), text))
+
+    assert told.hexdigest() == GOLDEN
 
 
 def test_same_seed_settings_and_start_give_the_same_bytes():
@@ -259,7 +273,7 @@ def test_outside_nyse_hours_nothing_is_sent_but_the_last_bars():
     closed = parse_ns("2026-11-27T18:00:00Z")
     after = [row for row in sent if closed <= row[0] < monday_ns]
 
-    assert {row[2][0] for row in after} == {"b"}
+    assert {row[2][0] for row in after} == {"b", "d"}
     assert after[-1][0] < closed + 5 * SECOND_NS
     assert sum(row[0] >= monday_ns for row in sent) == 100
 

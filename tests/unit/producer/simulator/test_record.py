@@ -1,10 +1,13 @@
+import asyncio
 import json
+import threading
 from pathlib import Path
 
 import pytest
 
 from producer.simulator import record
 from producer.simulator.batch import Batch
+from producer.simulator.missed import Interval
 
 
 def batch(first: int, flags: str) -> Batch:
@@ -37,6 +40,7 @@ async def test_truth_holds_each_message_and_rolls(
         "out_of_order": 1,
         "late": 1,
         "malformed": 1,
+        "missed": 0,
         "first_due_ns": 100,
         "last_due_ns": 300,
         "max_behind_ms": 4.5,
@@ -64,3 +68,44 @@ def test_without_a_folder_only_the_counts_are_kept():
         "late": 0,
         "malformed": 0,
     }
+
+
+async def test_a_cancelled_flush_loses_nothing(tmp_path: Path):
+    kept = record.Record(tmp_path)
+    busy = threading.Event()
+    kept._writer.submit(busy.wait)
+    kept.add(batch(1, "nn"), behind_ns=0)
+    flushing = asyncio.create_task(kept.flush())
+    await asyncio.sleep(0)
+    flushing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await flushing
+    busy.set()
+    kept.close()
+
+    assert (tmp_path / "messages-00001.tsv").read_bytes().count(b"\n") == 2
+
+
+def test_missed_messages_have_files_of_their_own(tmp_path: Path):
+    kept = record.Record(tmp_path)
+    kept.keep([Interval("/v2/iex", "key", "trades", "A", "cut", 1, 9, 2, 3, 4)])
+    kept.add_missed(batch(3, "nn"))
+    kept.close()
+
+    assert (
+        tmp_path / "missed-00001.tsv"
+    ).read_bytes() == b'3\tn\t{"i":3}\n4\tn\t{"i":4}\n'
+    (line,) = (tmp_path / "missed.jsonl").read_text().splitlines()
+    assert json.loads(line) == {
+        "feed": "/v2/iex",
+        "key": "key",
+        "channel": "trades",
+        "symbol": "A",
+        "cause": "cut",
+        "from_ns": 1,
+        "to_ns": 9,
+        "messages": 2,
+        "first_due_ns": 3,
+        "last_due_ns": 4,
+    }
+    assert kept.summary()["missed"] == 2

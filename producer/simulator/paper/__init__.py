@@ -1,0 +1,1 @@
+"""The paper account: orders, positions and the account stream."""

@@ -1,0 +1,1 @@
+"""Alpaca's REST history over what the simulated market sent."""
