@@ -182,6 +182,37 @@ class SpoolSettings(_Section):
     )
 
 
+class BackfillSettings(_Section):
+    """How gaps are filled from Alpaca's history."""
+
+    url: str | None = Field(
+        None, description="Data API; empty: Alpaca's, or the simulator's own"
+    )
+    lookback_s: Positive = Field(
+        45, description="How much before a gap is asked for again: delayed messages"
+    )
+    late_after_s: Positive = Field(
+        60, description="A gap that is over and not filled by then is told to be late"
+    )
+    give_up_after_s: Positive = Field(
+        1_800, description="A gap that could not be filled so long is lost"
+    )
+
+
+class WatchSettings(_Section):
+    """Who is told how the producer is."""
+
+    metrics_port: Port | None = Field(
+        None, description="Prometheus metrics on 127.0.0.1; empty: none"
+    )
+    webhook_url: str | None = Field(
+        None, description="Alerts are posted there as JSON; empty: only logged"
+    )
+    disconnected_s: Positive = Field(
+        30, description="An alert when not connected for so long"
+    )
+
+
 class EmulatorSettings(_Section):
     """The local Kinesis."""
 
@@ -260,6 +291,8 @@ class Settings(_Section):
     simulator: SimulatorSettings = SimulatorSettings()
     kinesis: KinesisSettings = KinesisSettings()
     spool: SpoolSettings = SpoolSettings()
+    backfill: BackfillSettings = BackfillSettings()
+    watch: WatchSettings = WatchSettings()
     emulator: EmulatorSettings = EmulatorSettings()
     lake: LakeSettings = LakeSettings()
     spark: SparkSettings = SparkSettings()

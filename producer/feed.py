@@ -93,6 +93,8 @@ class Feed:
         self.state: State = "connecting"
         self.mismatch: Mismatch | None = None
         self.last_frame_time_ns: int | None = None
+        self.live_since_s = 0.0
+        """Monotonic seconds of the last subscription."""
         self.connections = 0
         self.slow_client_errors = 0
 
@@ -147,7 +149,8 @@ class Feed:
             confirmed = await self._expect(socket, "subscription")
         self._socket, self.state = socket, "live"
         self.connections += 1
-        self._patience.connected(time.monotonic())
+        self.live_since_s = time.monotonic()
+        self._patience.connected(self.live_since_s)
         self._compare(confirmed)
         _log.info("subscribed", url=feed_url(settings), epoch=self.epoch)
 

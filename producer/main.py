@@ -20,6 +20,7 @@ from conf.settings import Settings, load
 from producer.backoff import Backoff
 from producer.history import History, fetch_history, fetch_live
 from producer.kinesis import ensure_stream, put_records
+from producer.last_heartbeat import last_heartbeat
 from producer.pipeline import Producer
 from producer.reactions import AuthFailed
 from producer.subscription import check_plan
@@ -60,8 +61,14 @@ async def _start(settings: Settings) -> tuple[Producer, History | None]:
         live = await _once_up(lambda: fetch_live(alpaca), "alpaca.url")
         if live and settings.simulator.history:
             history = await _once_up(lambda: fetch_history(alpaca), "alpaca.url")
-    put = put_records(client, kinesis)
-    return Producer(settings, put, live=live), history
+    producer = Producer(settings, put_records(client, kinesis), live=live)
+    last = None
+    if producer.is_on_new_disk:
+        last = await _once_up(
+            lambda: last_heartbeat(client, kinesis), "kinesis.endpoint_url"
+        )
+    producer.resume(last)
+    return producer, history
 
 
 async def produce(settings: Settings) -> int:

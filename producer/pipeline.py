@@ -9,25 +9,32 @@ import time
 from typing import Any
 
 from conf.logs import get_logger
+from conf.market.gaps import GapTransition
 from conf.settings import Settings
+from producer.announcer import Announcer
+from producer.backfill import Backfill
 from producer.backoff import Backoff
 from producer.batcher import Batcher, PartitionKeys, Record
 from producer.endpoints import source, subscribed_symbols
-from producer.feed import Feed
+from producer.feed import Feed, new_epoch
 from producer.history import History
+from producer.history_process import HistoryProcess
 from producer.kinesis import PutRecords
+from producer.mark import Mark
 from producer.market_clock import MarketClock
 from producer.protocol import decode
-from producer.reactions import Cause
-from producer.relay import Frame, Relay
+from producer.rates import Rates
+from producer.reception import Reception
+from producer.relay import Frame, Relay, Row
 from producer.sender import Sender
-from producer.spool import Mark, Spool
+from producer.spool import Spool
 from producer.status import State, Status, write_status
-from producer.subscription import Channels, describe
+from producer.subscription import delivered, requested
 
 DRAIN_DEADLINE_S = 20.0
 _CLOSE_DEADLINE_S = 5.0
 _FRAMES = 256
+_BACKFILL_DEPTH, _BACKFILL_WAIT_S = 1_000, 0.1
 _SEND_FIRST_WAIT_S, _SEND_MAX_WAIT_S = 0.1, 2.0
 _log = get_logger(__name__)
 
@@ -55,7 +62,6 @@ class Producer:
         self._counted, self._counted_ms = 0, _now_ms()
         self._frames: asyncio.Queue[Frame] = asyncio.Queue(_FRAMES)
         reconnect = Backoff(1.0, alpaca.reconnect_max_s)
-        self._feed = Feed(alpaca, self._frames, reconnect, self)
         self._batcher = Batcher(
             linger_ms=kinesis.linger_ms,
             max_messages=kinesis.record_max_messages,
@@ -79,6 +85,20 @@ class Producer:
             Backoff(_SEND_FIRST_WAIT_S, _SEND_MAX_WAIT_S),
             self._spool.outbox,
             self._spool.arrived,
+        )
+        self._announcer = Announcer(f"run-{new_epoch(time.time_ns())}", source(alpaca))
+        asked = delivered(requested(alpaca))
+        self._reception = Reception(asked, self.announce, self.market_ns, live=live)
+        self._feed = Feed(alpaca, self._frames, reconnect, self._reception)
+        self._history = HistoryProcess(settings)
+        self._rates = Rates()
+        self._backfill = Backfill(
+            settings,
+            self._reception.ledger,
+            self._history,
+            self,
+            self._relay.seen,
+            self._rates,
         )
 
     async def run(self, stop: asyncio.Event, history: History | None = None) -> int:
@@ -106,6 +126,7 @@ class Producer:
                 self._relay_frames,
                 self._close_due_records,
                 self._report,
+                self._backfill.run,
             )
         ]
         tasks: list[asyncio.Task[Any]] = [stopping, feeding, *flow]
@@ -121,17 +142,47 @@ class Producer:
             await asyncio.gather(*tasks, return_exceptions=True)
             self._write_status()
             self._spool.close()
+            await self._history.close()
         unsent = self._spool.depth + self._frames.qsize()
         _log.info("stopped", messages=self._relay.messages_total, unsent=unsent)
         return unsent
 
-    def confirmed(self, epoch: str, channels: Channels) -> None:
-        """Tell what comes from now on."""
-        _log.info("receiving", epoch=epoch, channels=describe(channels))
+    @property
+    def is_on_new_disk(self) -> bool:
+        """Whether the spool knows nothing of an earlier run."""
+        return self._spool.mark is None
 
-    def lost(self, epoch: str, cause: Cause) -> None:
-        """Tell that nothing comes any more."""
-        _log.warning("not receiving", epoch=epoch, cause=cause)
+    def resume(self, last: Mark | None) -> None:
+        """Go on after an earlier run: what it did not keep is a gap.
+
+        Args:
+            last: What the stream tells of it, when the spool tells nothing.
+        """
+        if self._spool.mark is not None:
+            self._reception.resume(self._spool.mark, "restart")
+        elif last is not None:
+            self._reception.resume(last, "new_disk")
+
+    async def publish(self, page: Frame, rows: list[Row]) -> None:
+        """Take rows of history for the stream, when it keeps up."""
+        while self._spool.is_full or self._spool.depth > _BACKFILL_DEPTH:
+            await asyncio.sleep(_BACKFILL_WAIT_S)
+        self._store(self._relay.add_backfill(page, rows, _now_ms()))
+        await asyncio.sleep(0)  # the feed goes first
+
+    def announce(self, transitions: list[GapTransition]) -> None:
+        """Take transitions of gaps for the stream, after all that was received."""
+        now = time.time_ns(), self.market_ns(), _now_ms()
+        records = self._batcher.close_all()
+        self._store(records + self._announcer.records(transitions, *now))
+
+    def market_ns(self) -> int:
+        """Return the market time now; in a replay, that of the newest event."""
+        return self._relay.market_ns(time.time_ns())
+
+    def symbols(self) -> list[str]:
+        """Return every symbol that the feed told of."""
+        return list(self._relay.counts())
 
     def _publish(self, history: History) -> None:
         records = self._relay.add_history(
@@ -144,8 +195,15 @@ class Producer:
         """Spool records; when no line is left behind, everything received is there."""
         mark = None
         if self._batcher.is_empty:
-            mark = Mark(self._feed.epoch, self._relay.received_until_ns)
+            mark = self._reception.mark(self._received_until_ns())
         self._spool.append(records, mark)
+
+    def _received_until_ns(self) -> int:
+        received_ns = self._relay.received_until_ns
+        if self._frames.empty():
+            received_ns = max(received_ns, self._reception.confirmed_ns)
+        before = self._spool.mark
+        return received_ns or (before.received_until_ns if before else 0)
 
     async def _relay_frames(self) -> None:
         encoding = self._settings.alpaca.encoding
@@ -153,6 +211,8 @@ class Producer:
             frame = await self._frames.get()
             decoded = decode(frame.payload, encoding)
             records = self._relay.add(frame, decoded.messages, _now_ms())
+            if decoded.messages:
+                self._reception.heard(frame.epoch, self._relay.received_until_ns)
             if records:
                 self._store(records)
             for control in decoded.controls:
@@ -169,11 +229,16 @@ class Producer:
         while True:
             await asyncio.sleep(1)
             self._mind_the_disk()
+            if self._feed.state == "live":
+                live_s = min(1.0, time.monotonic() - self._feed.live_since_s)
+                self._rates.update(self._relay.counts(), live_s)
             if not self._draining:
-                records = self._batcher.close_all()
-                records += self._relay.heartbeat(time.time_ns(), _now_ms())
-                self._store(records)
+                self._store(self._batcher.close_all() + self._heartbeat())
             self._write_status()
+
+    def _heartbeat(self) -> list[Record]:
+        mark = self._reception.mark(self._spool.stored_until_ns)
+        return self._relay.heartbeat(time.time_ns(), _now_ms(), mark)
 
     def _mind_the_disk(self) -> None:
         if self._spool.is_full:
@@ -185,11 +250,12 @@ class Producer:
     def _write_status(self) -> None:
         path = self._settings.var / "run" / "producer.json"
         try:
-            write_status(path, self._status())
+            write_status(path, self.status())
         except OSError as error:  # a full disk is no reason to stop the stream
             _log.warning("status not written", path=str(path), reason=str(error))
 
-    def _status(self) -> Status:
+    def status(self) -> Status:
+        """Return the state of this moment."""
         now_ms, feed, spool = _now_ms(), self._feed, self._spool
         total = self._relay.messages_total
         elapsed_s = max(0.001, (now_ms - self._counted_ms) / 1000)
@@ -212,6 +278,9 @@ class Producer:
             spool_full=spool.is_full,
             spool_problem=spool.problem,
             spool_commit_ms=round(spool.commit_ms, 1),
+            gaps_open=self._reception.ledger.open_gaps,
+            gaps_unsettled=self._reception.ledger.unsettled,
+            backfilled_rows=self._backfill.rows_total,
             connections=feed.connections,
             slow_client_errors=feed.slow_client_errors,
         )

@@ -18,6 +18,7 @@ import msgspec
 
 from conf.logs import get_logger
 from producer.batcher import Record
+from producer.mark import Mark
 from producer.outbox import Entry, Outbox
 from producer.segments import MARK, RECORD, Place, Segments, Stored, encode
 
@@ -26,20 +27,11 @@ _RETRY_S = 0.5
 _log = get_logger(__name__)
 
 
-class Mark(msgspec.Struct, frozen=True):
-    """What a producer knows at one moment.
+class _Marked(msgspec.Struct, frozen=True):
+    """A mark as it is on disk: with the last record of which Kinesis has all before."""
 
-    Everything that connection ``epoch`` received before ``received_until_ns`` (market
-    time, 0 = nothing) is in the spool. ``ledger`` is the gap ledger's own state.
-    """
-
-    epoch: str = ""
-    received_until_ns: int = 0
-    ledger: msgspec.Raw = msgspec.Raw(b"{}")
-
-
-class _Marked(Mark, frozen=True):
-    stored_until: int = 0
+    mark: Mark
+    stored_until: int
 
 
 class Spool:
@@ -171,13 +163,7 @@ class Spool:
                 self._segments.drop(segment)
 
     def _encoded_mark(self) -> bytes:
-        known = self.mark or Mark()
-        marked = _Marked(
-            known.epoch,
-            known.received_until_ns,
-            known.ledger,
-            stored_until=self.outbox.stored_until,
-        )
+        marked = _Marked(self.mark or Mark(), self.outbox.stored_until)
         return encode(MARK, self._last_number, 0, "", msgspec.json.encode(marked))
 
     def _recover(self, now_ms: float) -> None:
@@ -197,7 +183,7 @@ class Spool:
             self._in_segment.setdefault(stored.place.segment, deque()).append(waiting)
         self.outbox.put(entries)
         if newest is not None:
-            self.mark = Mark(newest.epoch, newest.received_until_ns, newest.ledger)
+            self.mark = newest.mark
         if entries:
             self.arrived.set()
             _log.info("records of the last run go first", records=len(entries))

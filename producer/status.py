@@ -17,6 +17,8 @@ class Status(msgspec.Struct, frozen=True):
     ``behind_ms`` is the age of the oldest message that Kinesis has not acknowledged,
     ``last_frame_age_s`` is null before the first frame. ``spool_problem`` says why the
     disk takes nothing; ``spool_full`` is true then, and when the spool has its bound.
+    ``gaps_open`` counts the symbols of channels that do not come at present,
+    ``gaps_unsettled`` those too that came again and were not filled yet.
     """
 
     state: State
@@ -33,6 +35,9 @@ class Status(msgspec.Struct, frozen=True):
     spool_full: bool
     spool_problem: str | None
     spool_commit_ms: float
+    gaps_open: int
+    gaps_unsettled: int
+    backfilled_rows: int
     connections: int
     slow_client_errors: int
 

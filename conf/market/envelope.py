@@ -33,6 +33,8 @@ import msgspec
 
 SCHEMA_VERSION = 1
 MAX_RAW_CHARACTERS = 65_536
+HEARTBEAT_KEY = "heartbeat"
+"""Partition key of heartbeats; symbols are in capitals."""
 
 Kind = Literal["data", "heartbeat", "gap", "backfill", "history"]
 

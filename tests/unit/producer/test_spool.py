@@ -7,15 +7,16 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from conf.errors import FixSetup
 from producer import segments
 from producer.batcher import Record
-from producer.spool import Mark, Spool
+from producer.gaps import Outage
+from producer.mark import Mark
+from producer.spool import Spool
 
-LEDGER = msgspec.Raw(b'{"open":[]}')
+OUTAGE = Outage("e0", "cut", 5, {"trades": ["A"]})
 
 
 def spool(folder: Path, max_bytes: int = 10**9) -> Spool:
@@ -73,12 +74,14 @@ async def test_records_reach_the_outbox_in_order_and_only_after_the_disk(
 
 async def test_the_next_process_finds_what_was_not_acknowledged(tmp_path: Path):
     async with committing(spool(tmp_path)) as box:
-        await committed(box, records(5), mark=Mark("e1", 77, LEDGER))
+        await committed(
+            box, records(5), mark=Mark("e1", 77, {"trades": ["A"]}, [OUTAGE])
+        )
         acknowledge(box, 2)
         await committed(box, [])
     async with committing(spool(tmp_path)) as box:
         assert waiting(box) == content(records(5))[2:]
-        assert box.mark == Mark("e1", 77, LEDGER)
+        assert box.mark == Mark("e1", 77, {"trades": ["A"]}, [OUTAGE])
         await committed(box, records(1))
         assert waiting(box) == content(records(1))
 
