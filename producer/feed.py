@@ -48,8 +48,8 @@ class Listener(Protocol):
     def confirmed(self, epoch: str, channels: Channels) -> None:
         """Take note: from now on these symbols of these channels come."""
 
-    def lost(self, epoch: str, cause: Cause) -> None:
-        """Take note: nothing comes of this connection any more."""
+    def lost(self, epoch: str, cause: Cause, last_frame_ns: int) -> None:
+        """Take note: nothing came of this connection after its last frame."""
 
 
 def new_epoch(now_ns: int) -> str:
@@ -185,7 +185,7 @@ class Feed:
     def on_close(self, cause: Cause) -> None:
         """Forget the socket."""
         if self._socket is not None and not self._stopping:
-            self._listener.lost(self.epoch, cause)
+            self._listener.lost(self.epoch, cause, self.last_frame_time_ns or 0)
         self._socket = None
 
     async def close(self) -> None:

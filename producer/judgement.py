@@ -7,6 +7,8 @@ from producer.gaps import Gap
 
 EXPECTED_ENOUGH = 10.0
 """So many random messages are all absent once in 22,000 times."""
+FEWEST_SHARE = 0.05
+"""Fewer of the expected messages than this are no quiet spell: some are missing."""
 _NS_PER_S = 1_000_000_000
 
 
@@ -35,19 +37,16 @@ def judge(
         is_halted: Whether its symbol's last status is a halt.
     """
     to_ns = gap.to_ns or gap.from_ns
-    if rows:
-        return Verdict("backfilled")
-    open_ns = (
-        to_ns - gap.from_ns
-        if sessions is None
-        else sum(max(0, min(to_ns, end) - max(gap.from_ns, begin))
-                 for begin, end in sessions)
-    )  # fmt: skip
-    if sessions is not None and open_ns == 0:
-        return Verdict("closed_market")
-    if is_halted:
-        return Verdict("halted")
+    open_ns = to_ns - gap.from_ns
+    if sessions is not None:
+        shared = (min(to_ns, end) - max(gap.from_ns, begin) for begin, end in sessions)
+        open_ns = sum(max(0, part_ns) for part_ns in shared)
     expected = per_s * open_ns / _NS_PER_S
-    if expected >= EXPECTED_ENOUGH:
-        return Verdict(None, f"history has none of about {expected:.0f} messages")
+    if rows == 0 and open_ns == 0:
+        return Verdict("closed_market")
+    if rows == 0 and is_halted:
+        return Verdict("halted")
+    if expected >= EXPECTED_ENOUGH and rows < FEWEST_SHARE * expected:
+        told = f"history has {rows} of about {expected:.0f} messages"
+        return Verdict(None, told)
     return Verdict("backfilled")

@@ -11,6 +11,7 @@ from typing import Any
 from conf.logs import get_logger
 from conf.market.gaps import GapTransition
 from conf.settings import Settings
+from producer.alerts import Alerts
 from producer.announcer import Announcer
 from producer.backfill import Backfill
 from producer.backoff import Backoff
@@ -22,6 +23,7 @@ from producer.history_process import HistoryProcess
 from producer.kinesis import PutRecords
 from producer.mark import Mark
 from producer.market_clock import MarketClock
+from producer.metrics import Metrics
 from producer.protocol import decode
 from producer.rates import Rates
 from producer.reception import Reception
@@ -90,6 +92,9 @@ class Producer:
         asked = delivered(requested(alpaca))
         self._reception = Reception(asked, self.announce, self.market_ns, live=live)
         self._feed = Feed(alpaca, self._frames, reconnect, self._reception)
+        watch = settings.watch
+        self._alerts = Alerts(watch.disconnected_s, watch.webhook_url)
+        self._metrics = Metrics(watch.metrics_port) if watch.metrics_port else None
         self._history = HistoryProcess(settings)
         self._rates = Rates()
         self._backfill = Backfill(
@@ -249,8 +254,12 @@ class Producer:
 
     def _write_status(self) -> None:
         path = self._settings.var / "run" / "producer.json"
+        status, budget = self.status(), self._history.budget
+        self._alerts.check(status, budget, time.time())
+        if self._metrics is not None:
+            self._metrics.show(status, budget)
         try:
-            write_status(path, self.status())
+            write_status(path, status)
         except OSError as error:  # a full disk is no reason to stop the stream
             _log.warning("status not written", path=str(path), reason=str(error))
 
@@ -280,7 +289,9 @@ class Producer:
             spool_commit_ms=round(spool.commit_ms, 1),
             gaps_open=self._reception.ledger.open_gaps,
             gaps_unsettled=self._reception.ledger.unsettled,
+            gaps_lost=self._backfill.lost_total,
             backfilled_rows=self._backfill.rows_total,
+            rest_throttled=self._history.throttled,
             connections=feed.connections,
             slow_client_errors=feed.slow_client_errors,
         )

@@ -48,7 +48,7 @@ class Reception:
         """Go on where another producer ended: what it did not keep is a gap."""
         if not mark.epoch:
             return
-        self.epoch, self._last_heard_ns = mark.epoch, mark.received_until_ns
+        self.epoch = mark.epoch
         self.ledger.restore(mark.open_gaps, mark.received_until_ns)
         lost = common(mark.channels, self._asked)
         self._open(mark.epoch, cause, lost, mark.received_until_ns)
@@ -66,10 +66,15 @@ class Reception:
         else:
             self._awaited = epoch, channels
 
-    def lost(self, epoch: str, cause: Cause) -> None:
-        """Take note that nothing comes of a connection any more."""
+    def lost(self, epoch: str, cause: Cause, last_frame_ns: int) -> None:
+        """Take note that nothing came of a connection after its last frame.
+
+        Frames that were read and still wait to be stored are not owed: should the
+        process die before, its successor begins the gap at what was stored.
+        """
         self._awaited = None
-        since_ns = max(self._last_heard_ns, self.confirmed_ns)
+        heard_ns = last_frame_ns if self._live else self._last_heard_ns
+        since_ns = max(heard_ns, self.confirmed_ns)
         self._open(epoch, cause, self._given, since_ns)
         self._given = {}
 

@@ -37,7 +37,9 @@ class Status(msgspec.Struct, frozen=True):
     spool_commit_ms: float
     gaps_open: int
     gaps_unsettled: int
+    gaps_lost: int
     backfilled_rows: int
+    rest_throttled: int
     connections: int
     slow_client_errors: int
 

@@ -35,7 +35,7 @@ class Account:
     def confirmed(self, _: str, channels: Channels) -> None:
         self.confirmations.append(channels)
 
-    def lost(self, epoch: str, cause: Cause) -> None:
+    def lost(self, epoch: str, cause: Cause, _: int) -> None:
         self.ends.append((epoch, cause))
 
 

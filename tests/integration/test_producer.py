@@ -1,6 +1,7 @@
 """Everything a server sends is in Kinesis, whatever happens on the way."""
 
 import json
+import shutil
 import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -87,6 +88,32 @@ def test_what_a_killed_producer_had_on_disk_is_sent_by_the_next(pipeline: Pipeli
     texts = [text for _, text in first]
     assert len(texts) >= on_disk
     assert texts == pipeline.truth()[: len(texts)]
+
+
+def test_a_producer_on_a_new_disk_opens_the_gap_from_the_last_heartbeat(
+    pipeline: Pipeline,
+):
+    pipeline.settings |= {"SIMULATOR__STOP_AFTER_S": "60"}
+    pipeline.start_kinesis(UNLIMITED)
+    simulator, producer = pipeline.start_simulator(), pipeline.start_producer()
+    eventually(lambda: pipeline.has_read(1_000), "the market runs")
+    eventually(lambda: len(pipeline.stored("heartbeat")) > 2, "heartbeats are stored")
+    producer.send_signal(signal.SIGKILL)
+    producer.wait()
+    shutil.rmtree(pipeline.folder / "var" / "spool")
+    second = pipeline.start_producer()
+    eventually(lambda: pipeline.stored("gap"), "the gap is told")
+    eventually(lambda: pipeline.status().get("gaps_unsettled") == 0, "it is filled")
+    assert stop(second) == 0
+    assert stop(simulator) == 0
+    gaps = [json.loads(x.text) for x in pipeline.stored("gap")]
+    assert {gap["cause"] for gap in gaps} == {"new_disk"}
+    assert {gap["state"] for gap in gaps} == {"opened", "backfilled"}
+    have = {(x.text, x.line.occurrence) for x in pipeline.stored()}
+    have |= {(x.text, x.line.occurrence) for x in pipeline.stored("backfill")}
+    have_values = {(json.dumps(json.loads(text)), n) for text, n in have}
+    sent = [json.dumps(json.loads(text)) for text in pipeline.due()]
+    assert set(sent) == {text for text, _ in have_values}
 
 
 def test_a_throttled_shard_loses_nothing(pipeline: Pipeline):

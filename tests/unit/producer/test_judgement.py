@@ -20,6 +20,7 @@ GAP = Gap("e1", "cut", "trades", "A", 100 * S, 110 * S)
         (0, 9.0, [(0, 102 * S)], False, None),
         (0, 9.0, None, True, "halted"),
         (0, 0.9, None, False, "backfilled"),
+        (4, 9.0, None, True, None),
         (0, 1.0, None, False, None),
     ],
 )

@@ -50,9 +50,8 @@ def test_a_gap_is_from_the_last_frame_to_the_next_confirmation(
     reception: Reception, clock: Clock, told: list[GapTransition]
 ):
     reception.confirmed("e1", TRADES)
-    reception.heard("e1", 150)
     clock.now_ns = 170
-    reception.lost("e1", "mute")
+    reception.lost("e1", "mute", 150)
     assert {x.state for x in told} == {"opened"}
     clock.now_ns = 200
     reception.confirmed("e2", TRADES)
@@ -67,7 +66,7 @@ def test_a_connection_that_never_spoke_is_lost_since_its_confirmation(
 ):
     reception.confirmed("e1", TRADES)
     clock.now_ns = 130
-    reception.lost("e1", "mute")
+    reception.lost("e1", "mute", 90)
     clock.now_ns = 140
     reception.confirmed("e2", TRADES)
     assert intervals(reception)[0] == ("e1/trades/A", "mute", 100, 140)
@@ -119,7 +118,7 @@ def test_in_a_replay_an_outage_ends_with_the_next_frame(
     reception = Reception(TRADES, told.extend, clock, live=False)
     reception.confirmed("e1", TRADES)
     reception.heard("e1", 150)
-    reception.lost("e1", "cut")
+    reception.lost("e1", "cut", 99_999)
     reception.confirmed("e2", TRADES)
     assert intervals(reception) == []
     clock.now_ns = 900
