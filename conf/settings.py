@@ -83,6 +83,13 @@ class AlpacaSettings(_Section):
     trades: Names = Field(DEFAULT_SYMBOLS, description="Symbols of the trades")
     quotes: Names = Field(DEFAULT_SYMBOLS, description="Symbols of the quotes")
     bars: Names = Field(DEFAULT_SYMBOLS, description="Symbols of the minute bars")
+    updated_bars: Names = Field([], description="Symbols of the restated minute bars")
+    daily_bars: Names = Field([], description="Symbols of the day bars")
+    statuses: Names = Field([], description="Symbols of halts and resumptions")
+    lulds: Names = Field([], description="Symbols of limit up, limit down")
+    plan: Literal["free", "paid"] = Field(
+        "free", description="free: at most 30 symbols of trades and quotes on iex"
+    )
     reconnect_max_s: PositiveFloat = Field(30.0, description="Longest backoff")
     mute_timeout_s: PositiveFloat = Field(
         30.0, description="Reconnect when nothing at all arrives for so long"
@@ -165,10 +172,49 @@ class KinesisSettings(_Section):
     record_max_messages: Positive = Field(200, description="Most in one record")
     queue_max_bytes: Positive = Field(
         64 * 1024 * 1024,
-        description="Unsent bytes above which the producer stops reading",
+        description="Unsent bytes kept in memory; more wait on disk alone",
     )
     batch_max_bytes: Positive = Field(
         4 * 1024 * 1024, description="Most that one Spark micro-batch plans"
+    )
+
+
+class SpoolSettings(_Section):
+    """The producer's disk: what was received and is not in the stream yet."""
+
+    max_mb: Positive = Field(
+        1_024, description="Above so much the feed is left until Kinesis took some"
+    )
+
+
+class BackfillSettings(_Section):
+    """How gaps are filled from Alpaca's history."""
+
+    url: str | None = Field(
+        None, description="Data API; empty: Alpaca's, or the simulator's own"
+    )
+    lookback_s: Positive = Field(
+        45, description="How much before a gap is asked for again: delayed messages"
+    )
+    late_after_s: Positive = Field(
+        60, description="A gap that is over and not filled by then is told to be late"
+    )
+    give_up_after_s: Positive = Field(
+        1_800, description="A gap that could not be filled so long is lost"
+    )
+
+
+class WatchSettings(_Section):
+    """Who is told how the producer is."""
+
+    metrics_port: Port | None = Field(
+        None, description="Prometheus metrics on 127.0.0.1; empty: none"
+    )
+    webhook_url: str | None = Field(
+        None, description="Alerts are posted there as JSON; empty: only logged"
+    )
+    disconnected_s: Positive = Field(
+        30, description="An alert when not connected for so long"
     )
 
 
@@ -252,6 +298,9 @@ class Settings(_Section):
     alpaca: AlpacaSettings = AlpacaSettings()
     simulator: SimulatorSettings = SimulatorSettings()
     kinesis: KinesisSettings = KinesisSettings()
+    spool: SpoolSettings = SpoolSettings()
+    backfill: BackfillSettings = BackfillSettings()
+    watch: WatchSettings = WatchSettings()
     emulator: EmulatorSettings = EmulatorSettings()
     lake: LakeSettings = LakeSettings()
     spark: SparkSettings = SparkSettings()

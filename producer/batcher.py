@@ -89,6 +89,11 @@ class Batcher:
             closed.append(self._close(place))
         return closed
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether every line that was added is in a record that was returned."""
+        return not self._open
+
     def wait_ms(self, now_ms: float) -> float:
         """Return how long nothing can be due."""
         if not self._open:

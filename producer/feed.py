@@ -8,7 +8,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, Protocol
 
 import websockets
 from websockets.asyncio.client import ClientConnection
@@ -19,26 +19,37 @@ from conf.logs import get_logger
 from conf.settings import AlpacaSettings
 from producer.backoff import Backoff
 from producer.endpoints import feed_url
+from producer.patience import Patience
 from producer.protocol import (
     CONTENT_TYPES,
-    Channels,
     Control,
-    Mismatch,
     auth_message,
-    compare,
     decode,
-    reaction,
     subscribe_message,
 )
+from producer.reactions import Cause, ConnectionLost, reaction
 from producer.relay import Frame
+from producer.subscription import Channels, Mismatch, compare, delivered, requested
 
-State = Literal["connecting", "live", "backoff"]
+State = Literal["connecting", "live", "backoff", "held"]
 
 _MAX_FRAME_BYTES = 32 * 1024 * 1024
 _HANDSHAKE_TIMEOUT_S = 10.0
-_CLOSE_TIMEOUT_S = 3.0
+_CLOSE_TIMEOUT_S = 2.0
+_PROBE_AFTER_S = 5.0
+_PONG_WITHIN_S = 12.0
 _PATIENCE_DOUBLINGS = 5
 _log = get_logger(__name__)
+
+
+class Listener(Protocol):
+    """Who keeps account of what was received."""
+
+    def confirmed(self, epoch: str, channels: Channels) -> None:
+        """Take note: from now on these symbols of these channels come."""
+
+    def lost(self, epoch: str, cause: Cause, last_frame_ns: int) -> None:
+        """Take note: nothing came of this connection after its last frame."""
 
 
 def new_epoch(now_ns: int) -> str:
@@ -53,6 +64,7 @@ class Feed:
         settings: Address, keys, symbols of each channel, time limits.
         frames: Where the frames go; reading waits while it is full.
         backoff: Waits between two connections; starts over after real data.
+        listener: Told of every beginning and end.
         now_ns: Wall clock.
     """
 
@@ -61,26 +73,30 @@ class Feed:
         settings: AlpacaSettings,
         frames: asyncio.Queue[Frame],
         backoff: Backoff,
+        listener: Listener,
         *,
         now_ns: Callable[[], int] = time.time_ns,
     ) -> None:
-        self._settings, self._frames = settings, frames
+        self._settings, self._frames, self._listener = settings, frames, listener
         self._backoff, self._now_ns = backoff, now_ns
-        self._channels: Channels = {
-            "trades": settings.trades,
-            "quotes": settings.quotes,
-            "bars": settings.bars,
-        }
+        self._channels = requested(settings)
+        self._patience = Patience(settings.mute_timeout_s)
         self._socket: ClientConnection | None = None
-        self._verdict: FixSetup | RetryLater | None = None
+        self._verdict: FixSetup | ConnectionLost | None = None
         self._closing: asyncio.Task[None] | None = None
         self._stopping = False
+        self._allowed = asyncio.Event()
+        self._allowed.set()
         self._frame_number = 0
         self._mute_connections = 0
         self.epoch = ""
         self.state: State = "connecting"
         self.mismatch: Mismatch | None = None
         self.last_frame_time_ns: int | None = None
+        self.live_since_s = 0.0
+        """Monotonic seconds of the last subscription."""
+        self.connections = 0
+        self.slow_client_errors = 0
 
     async def run(self) -> None:
         """Read until ``close`` is called; come back after every other end.
@@ -89,6 +105,7 @@ class Feed:
             FixSetup: The server refused what only a person can change.
         """
         while not self._stopping:
+            await self._allowed.wait()
             try:
                 await self._read_connection()
             except (OSError, RetryLater, websockets.WebSocketException) as error:
@@ -110,6 +127,7 @@ class Feed:
                 proxy=None if local else True,
                 max_size=_MAX_FRAME_BYTES,
                 close_timeout=_CLOSE_TIMEOUT_S,
+                ping_interval=None,  # a link is only doubted when it is silent
             )
         except websockets.InvalidURI as error:
             raise FixSetup(
@@ -129,19 +147,17 @@ class Feed:
             await self._expect(socket, "success", "authenticated")
             await socket.send(subscribe_message(self._channels, settings.encoding))
             confirmed = await self._expect(socket, "subscription")
-        self.mismatch = compare(self._channels, confirmed)
-        if self.mismatch:
-            _log.warning(
-                "subscription differs from the request",
-                missing=self.mismatch.missing,
-                extra=self.mismatch.extra,
-            )
         self._socket, self.state = socket, "live"
+        self.connections += 1
+        self.live_since_s = time.monotonic()
+        self._patience.connected(self.live_since_s)
+        self._compare(confirmed)
         _log.info("subscribed", url=feed_url(settings), epoch=self.epoch)
 
     async def on_message(self, payload: bytes) -> None:
         """Hand one frame over, with its number and the time it was read."""
         frame = self._frame(payload)
+        self._patience.heard(time.monotonic())
         # an error or nothing at all after the hand-shake is no reason to come back soon
         if self._backoff.tries and decode(payload, self._settings.encoding).messages:
             self._backoff.reset()
@@ -152,9 +168,10 @@ class Feed:
         """React to a control message that a frame held after the hand-shake."""
         if self._socket is None or epoch != self.epoch:
             return
-        if control.type == "error":
-            self._verdict = reaction(control)
-            self._closing = asyncio.create_task(self._socket.close())
+        if control.type == "subscription":
+            self._compare(control)
+        elif control.type == "error":
+            self._end(reaction(control, self._channels))
 
     def on_error(self, error: Exception) -> None:
         """Say why the connection ended."""
@@ -165,42 +182,77 @@ class Feed:
             tries=self._backoff.tries,
         )
 
-    def on_close(self) -> None:
+    def on_close(self, cause: Cause) -> None:
         """Forget the socket."""
+        if self._socket is not None and not self._stopping:
+            self._listener.lost(self.epoch, cause, self.last_frame_time_ns or 0)
         self._socket = None
 
     async def close(self) -> None:
         """End ``run`` after the frames that are already here."""
         self._stopping = True
+        self._allowed.set()
         if self._socket is not None:
             await self._socket.close()
 
+    def hold(self, what: str) -> None:
+        """Leave the server alone until ``release``: what it sends has no place."""
+        if self._allowed.is_set():
+            self._allowed.clear()
+            self._end(ConnectionLost("spool_full", what))
+
+    def release(self) -> None:
+        """Connect again."""
+        self._allowed.set()
+
     async def _read_connection(self) -> None:
+        cause: Cause = "cut"
         socket = await self.connect()
         try:
             await self.on_open(socket)
             while True:
                 await self.on_message(await self._receive(socket))
+        except ConnectionLost as error:
+            cause = error.cause
+            raise
         except websockets.ConnectionClosed as error:
             if self._verdict is not None:
+                cause = getattr(self._verdict, "cause", "refused")
                 raise self._verdict from error
             if not self._stopping:
                 raise
         finally:
-            self.on_close()
+            self.on_close(cause)
             await socket.close()
 
     async def _receive(self, socket: ClientConnection) -> bytes:
-        # A market that is closed is mute too: the next connection gets twice the time.
-        patience_s = self._settings.mute_timeout_s * 2 ** min(
-            self._mute_connections, _PATIENCE_DOUBLINGS
-        )
-        try:
-            async with asyncio.timeout(patience_s):
-                return await socket.recv(decode=False)
-        except TimeoutError:
-            self._mute_connections += 1
-            raise RetryLater(f"nothing arrived for {patience_s:g} s") from None
+        """Return the next frame.
+
+        Raises:
+            ConnectionLost: The link is dead (no pong), or alive and mute for longer
+                than can be expected.
+        """
+        silent_since_s = time.monotonic()
+        # a quiet market is mute too: the next connection gets twice the time
+        doublings = min(self._mute_connections, _PATIENCE_DOUBLINGS)
+        limit_s = self._patience.limit_s * 2**doublings
+        pong: asyncio.Future[float] | None = None
+        while True:
+            left_s = limit_s - (time.monotonic() - silent_since_s)
+            try:
+                async with asyncio.timeout(max(0.0, min(left_s, _PROBE_AFTER_S))):
+                    return await socket.recv(decode=False)
+            except TimeoutError:
+                silent_s = time.monotonic() - silent_since_s
+            if pong is not None and not pong.done() and silent_s > _PONG_WITHIN_S:
+                raise ConnectionLost(
+                    "half_open", f"no sign of life for {silent_s:.0f} s"
+                )
+            if silent_s >= limit_s:
+                self._mute_connections += 1
+                raise ConnectionLost("mute", f"nothing arrived for {silent_s:.3g} s")
+            if pong is None or pong.done():
+                pong = asyncio.ensure_future(await socket.ping())
 
     async def _expect(
         self, socket: ClientConnection, kind: str, text: str | None = None
@@ -214,9 +266,35 @@ class Feed:
                 await self._frames.put(frame)
             for control in decoded.controls:
                 if control.type == "error":
-                    raise reaction(control)
+                    raise self._judged(reaction(control, self._channels))
                 if control.type == kind and text in {None, control.text}:
                     return control
+
+    def _compare(self, confirmed: Control) -> None:
+        self.mismatch = compare(self._channels, confirmed.channels)
+        if self.mismatch:
+            _log.warning(
+                "subscription differs from the request",
+                missing=self.mismatch.missing,
+                extra=self.mismatch.extra,
+            )
+        asked = delivered(self._channels)
+        given = {
+            channel: [name for name in symbols if name in asked[channel]]
+            for channel, symbols in delivered(confirmed.channels).items()
+            if channel in asked
+        }
+        self._listener.confirmed(self.epoch, given)
+
+    def _end(self, verdict: FixSetup | ConnectionLost) -> None:
+        self._verdict = self._judged(verdict)
+        if self._socket is not None:
+            self._closing = asyncio.create_task(self._socket.close())
+
+    def _judged(self, verdict: FixSetup | ConnectionLost) -> FixSetup | ConnectionLost:
+        if isinstance(verdict, ConnectionLost):
+            self.slow_client_errors += verdict.cause == "slow_client"
+        return verdict
 
     def _frame(self, payload: bytes) -> Frame:
         self.last_frame_time_ns = self._now_ns()
@@ -225,5 +303,5 @@ class Feed:
         return frame
 
     async def _pause(self) -> None:
-        self.state = "backoff"
+        self.state = "backoff" if self._allowed.is_set() else "held"
         await asyncio.sleep(self._backoff.next_s())

@@ -14,14 +14,11 @@ from typing import Any, Literal
 import msgpack
 import msgspec
 
-from conf.errors import FixSetup, RetryLater
 from conf.market.envelope import MAX_RAW_CHARACTERS
 from conf.market.rfc3339 import format_ns
 from conf.market.wire import CONTROL_TYPES, Head
 
 Encoding = Literal["json", "msgpack"]
-Channels = Mapping[str, list[str]]
-"""Symbols by channel (``trades``, ``quotes``, ``bars``); ``*`` stands for all."""
 
 CONTENT_TYPES: dict[Encoding, str] = {
     "json": "application/json",
@@ -30,23 +27,17 @@ CONTENT_TYPES: dict[Encoding, str] = {
 """The request header by which a client chooses its encoding."""
 
 
-class AuthFailed(FixSetup):
-    """The server refused the key."""
-
-
 class Control(msgspec.Struct, frozen=True):
     """A message that steers the connection.
 
-    ``type`` is ``success``, ``error`` or ``subscription``; the last one lists the
-    symbols by channel.
+    ``type`` is ``success``, ``error`` or ``subscription``; the last one has the
+    ``channels``: their symbols by channel.
     """
 
     type: str = msgspec.field(name="T")
     text: str | None = msgspec.field(name="msg", default=None)
     code: int | None = None
-    trades: list[str] = []
-    quotes: list[str] = []
-    bars: list[str] = []
+    channels: dict[str, list[str]] = {}
 
 
 class Message(msgspec.Struct, frozen=True, gc=False):
@@ -70,18 +61,12 @@ class Decoded(msgspec.Struct, frozen=True):
     messages: list[Message]
 
 
-class Mismatch(msgspec.Struct, frozen=True):
-    """How a confirmed subscription differs from the request, by channel."""
-
-    missing: dict[str, list[str]]
-    extra: dict[str, list[str]]
-
-
 _NO_HEAD = Head()
 _decode_values = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode_value = msgspec.json.Decoder(msgspec.Raw).decode
 _decode_head = msgspec.json.Decoder(Head).decode
 _decode_control = msgspec.json.Decoder(Control).decode
+_decode_channels = msgspec.json.Decoder(dict[str, str | list[str]]).decode
 _scan_value = json.JSONDecoder().raw_decode
 _BETWEEN_VALUES = re.compile(r"[\s,]*")
 _END_OF_ARRAY = re.compile(r"\]\s*\Z")
@@ -92,7 +77,9 @@ def auth_message(key: str, secret: str, encoding: Encoding) -> str | bytes:
     return _encode({"action": "auth", "key": key, "secret": secret}, encoding)
 
 
-def subscribe_message(channels: Channels, encoding: Encoding) -> str | bytes:
+def subscribe_message(
+    channels: Mapping[str, list[str]], encoding: Encoding
+) -> str | bytes:
     """Return the message that asks for each channel's own list of symbols."""
     return _encode({"action": "subscribe", **channels}, encoding)
 
@@ -101,51 +88,6 @@ def _encode(message: dict[str, Any], encoding: Encoding) -> str | bytes:
     if encoding == "msgpack":
         return msgpack.packb(message)  # type: ignore[no-any-return]  # untyped library
     return msgspec.json.encode(message).decode()
-
-
-def compare(requested: Channels, confirmed: Control) -> Mismatch | None:
-    """Return how the confirmation differs from the request, or None.
-
-    Channels that were not requested are not compared: Alpaca adds corrections and
-    cancels to trades on its own.
-    """
-    missing: dict[str, list[str]] = {}
-    extra: dict[str, list[str]] = {}
-    for channel, symbols in requested.items():
-        given = getattr(confirmed, channel)
-        if absent := sorted(set(symbols) - set(given)):
-            missing[channel] = absent
-        if unasked := sorted(set(given) - set(symbols)):
-            extra[channel] = unasked
-    return Mismatch(missing, extra) if missing or extra else None
-
-
-def reaction(error: Control) -> FixSetup | RetryLater:
-    """Return the exception that says how to react to an error message.
-
-    Known by its number, never by its text:
-    https://docs.alpaca.markets/docs/streaming-market-data
-    """
-    what = f"the server answered {error.code} {error.text!r}"
-    match error.code:
-        case 401 | 402:
-            return AuthFailed(
-                "ALPACA_API_KEY, ALPACA_SECRET_KEY", what, "Set a valid pair of keys"
-            )
-        case 405:
-            return FixSetup(
-                "alpaca.trades, alpaca.quotes",
-                what,
-                "Subscribe to fewer symbols than the plan's limit",
-            )
-        case 409 | 410:
-            return FixSetup(
-                "alpaca.feed", what, "Choose a feed and channels of your plan"
-            )
-        case 406:
-            return RetryLater(f"{what}: another connection with these keys is open")
-        case _:
-            return RetryLater(what)
 
 
 def decode(frame: bytes, encoding: Encoding) -> Decoded:
@@ -164,9 +106,14 @@ def decode(frame: bytes, encoding: Encoding) -> Decoded:
 
 def _control(message: Message) -> Control:
     try:
-        return _decode_control(message.data or b"")
+        control = _decode_control(message.data or b"")
+        if control.type != "subscription":
+            return control
+        channels = _decode_channels(message.data or b"")
     except msgspec.DecodeError as error:
         return Control(message.head.type or "error", f"unreadable: {error}")
+    listed = {name: x for name, x in channels.items() if isinstance(x, list)}
+    return msgspec.structs.replace(control, channels=listed)
 
 
 def _head(value: msgspec.Raw | bytes) -> Head:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import msgspec
 
 from conf.market.envelope import (
+    HEARTBEAT_KEY,
     MAX_RAW_CHARACTERS,
     Kind,
     Line,
@@ -17,13 +18,14 @@ from conf.market.envelope import (
     pack,
 )
 from conf.market.rfc3339 import format_ns, parse_ns
-from conf.market.wire import Head
 from producer.batcher import Batcher, PartitionKeys, Record
+from producer.heartbeat import encode_heartbeat
+from producer.mark import Mark
 from producer.market_clock import MarketClock
 from producer.occurrence import Occurrences
 from producer.protocol import Message
+from producer.seen import RARE_TYPES, Seen
 
-HEARTBEAT_KEY = "heartbeat"
 # Kinesis takes 10 MiB with the partition key; the header needs far less than the rest
 MAX_LINE_BYTES = 10 * 1024 * 1024 - 1024
 # a wrong time far ahead must not pass for how far the feed is
@@ -37,6 +39,18 @@ class Frame(NamedTuple):
     number: int
     receive_time_ns: int
     payload: bytes
+
+
+class _Flow(msgspec.Struct, gc=False):
+    newest_ns: int = 0
+    messages: int = 0
+
+
+class Row(NamedTuple):
+    """One message of REST history, and how many identical ones came before it."""
+
+    message: Message
+    occurrence: int
 
 
 class Relay:
@@ -67,7 +81,10 @@ class Relay:
         self._epoch: str | None = None
         self._headers = _headers("data", "", source)
         self._heartbeats = 0
-        self._last_event_time_ns: dict[str, dict[str, int]] = {}
+        self.received_until_ns = 0
+        """Market time of the newest frame, 0 before the first."""
+        self._flow: dict[str, dict[str, _Flow]] = {}
+        self.seen = Seen()
         self.messages_total = 0
 
     def add(self, frame: Frame, messages: list[Message], now_ms: float) -> list[Record]:
@@ -82,12 +99,13 @@ class Relay:
         )
         for message, event_time_ns in zip(messages, event_times_ns, strict=True):
             if event_time_ns <= market_time_ns + _FUTURE_MAX_NS:
-                self._remember(message.head, event_time_ns)
+                self._remember(message, event_time_ns)
             line = self._line(frame, message, market_time_ns, now_ms)
             header = self._headers[self._is_late(event_time_ns, market_time_ns)]
             key = self._keys.of(message.head.symbol)
             closed += self._batcher.add(header, key, line, now_ms)
         self.messages_total += len(messages)
+        self.received_until_ns = market_time_ns
         return closed
 
     def add_history(
@@ -103,35 +121,74 @@ class Relay:
             now_ms: The batcher's clock.
         """
         frame = Frame(epoch, 0, receive_time_ns, b"")
-        headers = _headers("history", epoch, self._source)
-        market_time_ns = self._clock.at(receive_time_ns)
-        closed: list[Record] = []
-        for bar in bars:
-            line = self._line(frame, bar, market_time_ns, now_ms)
-            header = headers[self._is_late(_event_time_ns(bar), market_time_ns)]
-            key = self._keys.of(bar.head.symbol)
-            closed += self._batcher.add(header, key, line, now_ms)
+        rows = [Row(bar, 0) for bar in bars]
+        closed = self._add_rows("history", frame, rows, now_ms)
         return closed + self._batcher.close_all()
 
-    def heartbeat(self, receive_time_ns: int, now_ms: float) -> list[Record]:
+    def add_backfill(self, page: Frame, rows: list[Row], now_ms: float) -> list[Record]:
+        """Return the records that part of a page of REST history closed.
+
+        Args:
+            page: Its epoch names the outage and what was asked for, its number the
+                page.
+            rows: Already numbered: quotes as the feed would have, by ``occurrence``.
+            now_ms: The batcher's clock.
+        """
+        return self._add_rows("backfill", page, rows, now_ms)
+
+    def _add_rows(
+        self, kind: Kind, frame: Frame, rows: list[Row], now_ms: float
+    ) -> list[Record]:
+        headers = _headers(kind, frame.epoch, self._source)
+        market_time_ns = self._clock.at(frame.receive_time_ns)
+        closed: list[Record] = []
+        for message, occurrence in rows:
+            place = (frame.number, message.index, frame.receive_time_ns, market_time_ns)
+            data = message.data or msgspec.UNSET
+            line = encode_line(Line(*place, occurrence, data))
+            header = headers[self._is_late(_event_time_ns(message), market_time_ns)]
+            key = self._keys.of(message.head.symbol)
+            closed += self._batcher.add(header, key, line, now_ms)
+        return closed
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Return the messages so far by symbol, then by message type."""
+        return {
+            symbol: {type_: flow.messages for type_, flow in types.items()}
+            for symbol, types in self._flow.items()
+        }
+
+    def market_ns(self, wall_ns: int) -> int:
+        """Return the market time at a moment of the wall clock."""
+        return self._clock.at(wall_ns)
+
+    def heartbeat(
+        self, receive_time_ns: int, now_ms: float, mark: Mark | None = None
+    ) -> list[Record]:
         """Return the record that says how far each symbol and channel is.
 
         Heartbeats count their own frames, from 0 in each epoch. Before the first
         frame there is nothing to say.
+
+        Args:
+            receive_time_ns: Wall clock.
+            now_ms: The batcher's clock.
+            mark: What a producer on another disk must know; everything received until
+                then is in the stream.
         """
         if self._epoch is None:
             return []
         last_event_time = {
-            symbol: {type_: format_ns(time_ns) for type_, time_ns in channels.items()}
-            for symbol, channels in self._last_event_time_ns.items()
+            symbol: {type_: format_ns(flow.newest_ns) for type_, flow in types.items()}
+            for symbol, types in self._flow.items()
         }
-        message = msgspec.json.encode({"last_event_time": last_event_time})
+        message = encode_heartbeat(last_event_time, mark)
         line = Line(
             self._heartbeats,
             0,
             receive_time_ns,
             self._clock.at(receive_time_ns),
-            message=msgspec.Raw(message),
+            message=message,
         )
         self._heartbeats += 1
         header = encode_header("heartbeat", self._epoch, self._source)
@@ -146,12 +203,18 @@ class Relay:
     def _is_late(self, event_time_ns: int, market_time_ns: int) -> bool:
         return 0 < event_time_ns < market_time_ns - self._late_after_ns
 
-    def _remember(self, head: Head, event_time_ns: int) -> None:
+    def _remember(self, message: Message, event_time_ns: int) -> None:
+        head = message.head
         if head.symbol is None or head.type is None or event_time_ns == 0:
             return
-        channels = self._last_event_time_ns.setdefault(head.symbol, {})
-        if event_time_ns > channels.get(head.type, 0):
-            channels[head.type] = event_time_ns
+        if head.type in RARE_TYPES:
+            self.seen.note(message)
+        types = self._flow.setdefault(head.symbol, {})
+        flow = types.get(head.type)
+        if flow is None:
+            flow = types[head.type] = _Flow()
+        flow.messages += 1
+        flow.newest_ns = max(flow.newest_ns, event_time_ns)
 
     def _line(
         self, frame: Frame, message: Message, market_time_ns: int, now_ms: float

@@ -6,16 +6,19 @@ from typing import Literal
 
 import msgspec
 
-from producer.protocol import Mismatch
+from producer.subscription import Mismatch
 
-State = Literal["connecting", "live", "backoff", "draining"]
+State = Literal["connecting", "live", "backoff", "held", "draining"]
 
 
 class Status(msgspec.Struct, frozen=True):
     """What the producer is doing; written each second.
 
     ``behind_ms`` is the age of the oldest message that Kinesis has not acknowledged,
-    ``last_frame_age_s`` is null before the first frame.
+    ``last_frame_age_s`` is null before the first frame. ``spool_problem`` says why the
+    disk takes nothing; ``spool_full`` is true then, and when the spool has its bound.
+    ``gaps_open`` counts the symbols of channels that do not come at present,
+    ``gaps_unsettled`` those too that came again and were not filled yet.
     """
 
     state: State
@@ -28,6 +31,17 @@ class Status(msgspec.Struct, frozen=True):
     last_frame_age_s: float | None
     behind_ms: float
     subscription_mismatch: Mismatch | None
+    spool_bytes: int
+    spool_full: bool
+    spool_problem: str | None
+    spool_commit_ms: float
+    gaps_open: int
+    gaps_unsettled: int
+    gaps_lost: int
+    backfilled_rows: int
+    rest_throttled: int
+    connections: int
+    slow_client_errors: int
 
 
 def write_status(path: Path, status: Status) -> None:

@@ -11,10 +11,14 @@ import pytest
 
 from conf.market.envelope import SCHEMA_VERSION, Header, Line, pack, unpack
 from conf.market.wire import Head
+from producer.announcer import Announcer
 from producer.batcher import Batcher, PartitionKeys, Record
+from producer.gaps import Ledger, Outage
+from producer.heartbeat import decode_heartbeat
+from producer.mark import Mark
 from producer.market_clock import MarketClock
 from producer.protocol import Message, decode
-from producer.relay import Frame, Relay
+from producer.relay import Frame, Relay, Row
 
 GOLDEN = Path(__file__).parent / "golden"
 EPOCH = "1a2062db477-c66031"
@@ -77,6 +81,40 @@ def heartbeat_record() -> Record:
     return record
 
 
+def heartbeat_with_gaps_record() -> Record:
+    out = relay()
+    add(out, f"[{TRADE}]")
+    ended = Outage("1a2062d0000-0a0b0c", "cut", RECEIVED_NS, {"trades": ["AAPL"]})
+    mark = Mark(EPOCH, RECEIVED_NS, {"trades": ["AAPL"]}, [ended])
+    (record,) = out.heartbeat(RECEIVED_NS + 1_000_000_000, 0.0, mark)
+    return record
+
+
+def gap_record() -> Record:
+    ledger = Ledger()
+    since_ns = RECEIVED_NS - 1_750_000_000
+    told = ledger.lose(EPOCH, "cut", {"trades": ["AAPL"]}, since_ns, RECEIVED_NS)
+    (gap,) = ledger.receive({"trades": ["AAPL"]}, RECEIVED_NS + 3_500_000_000)
+    told += ledger.delay(gap, "REST answered 429", RECEIVED_NS + 70_000_000_000)
+    told.append(
+        ledger.settle(gap, "backfilled", RECEIVED_NS + 75_000_000_000, rows=128)
+    )
+    announcer = Announcer(f"run-{EPOCH}", "simulator/iex")
+    (record,) = announcer.records(told, RECEIVED_NS, RECEIVED_NS, 0.0)
+    return record
+
+
+def backfill_record() -> Record:
+    out = relay()
+    page = Frame(f"backfill-{EPOCH}-quotes", 2, RECEIVED_NS, b"")
+    messages = decode(f"[{QUOTE},{QUOTE}]".encode(), "json").messages
+    rows = [Row(message, n) for n, message in enumerate(messages)]
+    assert out.add_backfill(page, rows, 0.0) == []
+    assert out.add_backfill(page, rows[:1], 0.0) == []
+    (record,) = out.add_backfill(page, rows[1:], 0.0)
+    return record
+
+
 def history_record() -> Record:
     bars = decode(f"[{BAR}]".encode(), "json").messages
     epoch = "history-2026-11-22T00:00:00Z"
@@ -90,6 +128,9 @@ RECORDS = {
     "replay": replay_record,
     "error": error_record,
     "heartbeat": heartbeat_record,
+    "heartbeat_with_gaps": heartbeat_with_gaps_record,
+    "gap": gap_record,
+    "backfill": backfill_record,
     "history": history_record,
 }
 
@@ -125,6 +166,24 @@ def test_an_error_record_has_text_in_place_of_messages():
     assert lines[0].raw == '{"T":"t","p":NaN}'
     assert lines[0].error == "NaN is no JSON"
     assert message_of(lines[1]) == "7"
+
+
+def test_a_heartbeat_tells_the_next_producer_what_it_must_know():
+    payload = (GOLDEN / "wire_record_heartbeat_with_gaps.jsonl").read_bytes()
+    ended = Outage("1a2062d0000-0a0b0c", "cut", RECEIVED_NS, {"trades": ["AAPL"]})
+    known = Mark(EPOCH, RECEIVED_NS, {"trades": ["AAPL"]}, [ended])
+    assert decode_heartbeat(payload) == known
+
+
+def test_a_heartbeat_of_an_older_producer_tells_its_time():
+    payload = (GOLDEN / "wire_record_heartbeat.jsonl").read_bytes()
+    assert decode_heartbeat(payload) == Mark(EPOCH, RECEIVED_NS + 1_000_000_000)
+
+
+@pytest.mark.parametrize("name", ["data", "error", "gap"])
+def test_other_records_are_no_heartbeats(name: str):
+    payload = (GOLDEN / f"wire_record_{name}.jsonl").read_bytes()
+    assert decode_heartbeat(payload) is None
 
 
 def message_of(line: Line) -> str:

@@ -152,6 +152,14 @@ class Pipeline:
         (path,) = (self.folder / "truth").glob("messages-*.tsv")
         return [x.split("\t", 2)[2] for x in path.read_text().splitlines()]
 
+    def due(self) -> list[str]:
+        """Return every message up to the last that was sent, missed ones too."""
+        paths = [*(self.folder / "truth").glob("*-*.tsv")]
+        rows = [x.split("\t", 2) for y in paths for x in y.read_text().splitlines()]
+        (sent,) = (self.folder / "truth").glob("messages-*.tsv")
+        last_ns = max(int(x.split("\t")[0]) for x in sent.read_text().splitlines())
+        return [text for due_ns, _, text in rows if int(due_ns) <= last_ns]
+
     def stored(self, kind: str = "data") -> list[StoredLine]:
         """Return the lines of every record in the stream, by epoch, frame, index."""
         found = [

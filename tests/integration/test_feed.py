@@ -12,21 +12,40 @@ from websockets.asyncio.server import ServerConnection, serve
 
 from conf.errors import FixSetup
 from conf.settings import AlpacaSettings
+from producer import feed
 from producer.backoff import Backoff
 from producer.feed import Feed
-from producer.protocol import AuthFailed, Control, Mismatch
+from producer.protocol import Control, decode
+from producer.reactions import AuthFailed, Cause
 from producer.relay import Frame
+from producer.subscription import Channels, Mismatch
 
 Conversation = Callable[[ServerConnection, int], Awaitable[None]]
-CHANNELS = {"trades": ["AAPL", "TSLA"], "quotes": ["SPY"], "bars": []}
+CHANNELS = {"trades": ["AAPL", "TSLA"], "quotes": ["SPY"]}
 TRADE = '[{"T":"t","S":"AAPL","i":1}]'
+
+
+class Account:
+    """What a feed said of its connections."""
+
+    def __init__(self) -> None:
+        self.confirmations: list[Channels] = []
+        self.ends: list[tuple[str, Cause]] = []
+
+    def confirmed(self, _: str, channels: Channels) -> None:
+        self.confirmations.append(channels)
+
+    def lost(self, epoch: str, cause: Cause, _: int) -> None:
+        self.ends.append((epoch, cause))
 
 
 class Running:
     """A feed that reads, and what its server was told."""
 
-    def __init__(self, feed: Feed, frames: asyncio.Queue[Frame]) -> None:
-        self.feed, self.frames = feed, frames
+    def __init__(
+        self, feed: Feed, frames: asyncio.Queue[Frame], account: Account
+    ) -> None:
+        self.feed, self.frames, self.account = feed, frames, account
         self.task = asyncio.create_task(feed.run())
 
     async def frame(self) -> Frame:
@@ -46,10 +65,11 @@ async def reading(
 
     async with serve(talk, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
-        chosen = {**CHANNELS, "url": f"ws://127.0.0.1:{port}", **settings}
+        chosen = {**CHANNELS, "bars": [], "url": f"ws://127.0.0.1:{port}", **settings}
         frames: asyncio.Queue[Frame] = asyncio.Queue(100)
-        feed = Feed(AlpacaSettings(**chosen), frames, Backoff(0.01, 0.05))
-        running = Running(feed, frames)
+        account = Account()
+        reader = Feed(AlpacaSettings(**chosen), frames, Backoff(0.01, 0.05), account)
+        running = Running(reader, frames, account)
         try:
             yield running
         finally:
@@ -135,6 +155,7 @@ async def test_an_abrupt_end_is_followed_by_the_same_subscription_in_a_new_epoch
     assert epochs == sorted(epochs)
     assert len(set(epochs)) == 4
     assert {frame.number for frame in frames} == {3}
+    assert running.account.ends[:3] == [(epoch, "cut") for epoch in epochs[:3]]
 
 
 async def test_a_mute_connection_is_left():
@@ -147,6 +168,31 @@ async def test_a_mute_connection_is_left():
     async with reading(conversation, mute_timeout_s=0.05) as running:
         frame = await running.frame()
     assert frame.payload == TRADE.encode()
+    assert [cause for _, cause in running.account.ends[:2]] == ["mute", "mute"]
+
+
+async def test_a_link_that_answers_no_ping_is_half_open(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(feed, "_PROBE_AFTER_S", 0.05)
+    monkeypatch.setattr(feed, "_PONG_WITHIN_S", 0.12)
+
+    came_back = asyncio.Event()
+
+    async def conversation(socket: ServerConnection, number: int) -> None:
+        await accept(socket)
+        if number == 1:
+            socket.transport.pause_reading()
+            await came_back.wait()
+            socket.transport.abort()
+        else:
+            came_back.set()
+            await socket.send(TRADE)
+            await socket.wait_closed()
+
+    async with reading(conversation) as running:
+        await running.frame()
+    assert [cause for _, cause in running.account.ends[:1]] == ["half_open"]
 
 
 async def test_data_beside_or_before_the_confirmation_is_not_lost():
@@ -176,6 +222,48 @@ async def test_a_confirmation_that_differs_is_told():
         assert running.feed.mismatch == Mismatch(
             missing={"trades": ["TSLA"]}, extra={"quotes": ["QQQ"]}
         )
+    assert running.account.confirmations[0] == {
+        "trades": ["AAPL"],
+        "quotes": ["SPY"],
+        "corrections": ["AAPL"],
+        "cancelErrors": ["AAPL"],
+    }
+
+
+async def test_a_full_spool_holds_the_feed_until_it_is_released():
+    async def conversation(socket: ServerConnection, _: int) -> None:
+        await accept(socket)
+        await socket.send(TRADE)
+        await socket.wait_closed()
+
+    async with reading(conversation) as running:
+        first = await running.frame()
+        running.feed.hold("no room")
+        async with asyncio.timeout(5):
+            while running.feed.state != "held":
+                await asyncio.sleep(0.01)
+        assert running.account.ends == [(first.epoch, "spool_full")]
+        running.feed.release()
+        assert (await running.frame()).epoch > first.epoch
+
+
+async def test_a_slow_client_error_is_counted():
+    async def conversation(socket: ServerConnection, number: int) -> None:
+        await accept(socket)
+        if number == 1:
+            await socket.send('[{"T":"error","code":407,"msg":"slow client"}]')
+        await socket.send(TRADE)
+        await socket.wait_closed()
+
+    async with reading(conversation) as running:
+        refused = await running.frame()
+        (control,) = decode(refused.payload, "json").controls
+        running.feed.on_control(refused.epoch, control)
+        await running.frame()
+        later = await running.frame()
+    assert later.epoch > refused.epoch
+    assert running.account.ends[0] == (refused.epoch, "slow_client")
+    assert running.feed.slow_client_errors == 1
 
 
 @pytest.mark.parametrize(

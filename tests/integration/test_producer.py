@@ -1,6 +1,7 @@
 """Everything a server sends is in Kinesis, whatever happens on the way."""
 
 import json
+import shutil
 import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -63,6 +64,56 @@ def test_a_killed_kinesis_comes_back_and_nothing_is_lost(pipeline: Pipeline):
     assert [copies[0].text for copies in by_place] == pipeline.truth()
     assert any(len(copies) > 1 for copies in by_place)
     assert all(copy == copies[0] for copies in by_place for copy in copies)
+
+
+def test_what_a_killed_producer_had_on_disk_is_sent_by_the_next(pipeline: Pipeline):
+    kinesis = pipeline.start_kinesis(UNLIMITED)
+    simulator, producer = pipeline.start_simulator(), pipeline.start_producer()
+    eventually(lambda: pipeline.has_read(200), "the market runs")
+    kinesis.send_signal(signal.SIGKILL)
+    kinesis.wait()
+    eventually(lambda: pipeline.has_read(1000), "reading goes on")
+    on_disk = pipeline.status()["messages_total"]
+    assert isinstance(on_disk, int)
+    eventually(lambda: pipeline.has_read(on_disk + 1), "a second has passed")
+    producer.send_signal(signal.SIGKILL)
+    producer.wait()
+    pipeline.start_kinesis(UNLIMITED)
+    pipeline.start_producer()
+    eventually(lambda: pipeline.simulated()["finished"], "the market ends")
+    eventually(lambda: pipeline.status().get("queue_depth") == 0, "all is sent")
+    assert stop(simulator) == 0
+    by_epoch = [list(x) for _, x in groupby(pipeline.stored(), lambda x: x.place[0])]
+    first = list(dict.fromkeys((x.place, x.text) for x in by_epoch[0]))
+    texts = [text for _, text in first]
+    assert len(texts) >= on_disk
+    assert texts == pipeline.truth()[: len(texts)]
+
+
+def test_a_producer_on_a_new_disk_opens_the_gap_from_the_last_heartbeat(
+    pipeline: Pipeline,
+):
+    pipeline.settings |= {"SIMULATOR__STOP_AFTER_S": "60"}
+    pipeline.start_kinesis(UNLIMITED)
+    simulator, producer = pipeline.start_simulator(), pipeline.start_producer()
+    eventually(lambda: pipeline.has_read(1_000), "the market runs")
+    eventually(lambda: len(pipeline.stored("heartbeat")) > 2, "heartbeats are stored")
+    producer.send_signal(signal.SIGKILL)
+    producer.wait()
+    shutil.rmtree(pipeline.folder / "var" / "spool")
+    second = pipeline.start_producer()
+    eventually(lambda: pipeline.stored("gap"), "the gap is told")
+    eventually(lambda: pipeline.status().get("gaps_unsettled") == 0, "it is filled")
+    assert stop(second) == 0
+    assert stop(simulator) == 0
+    gaps = [json.loads(x.text) for x in pipeline.stored("gap")]
+    assert {gap["cause"] for gap in gaps} == {"new_disk"}
+    assert {gap["state"] for gap in gaps} == {"opened", "backfilled"}
+    have = {(x.text, x.line.occurrence) for x in pipeline.stored()}
+    have |= {(x.text, x.line.occurrence) for x in pipeline.stored("backfill")}
+    have_values = {(json.dumps(json.loads(text)), n) for text, n in have}
+    sent = [json.dumps(json.loads(text)) for text in pipeline.due()]
+    assert set(sent) == {text for text, _ in have_values}
 
 
 def test_a_throttled_shard_loses_nothing(pipeline: Pipeline):

@@ -8,18 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conf.errors import FixSetup, RetryLater
 from conf.market.rfc3339 import parse_ns
 from conf.market.wire import CONTROL_TYPES
 from producer.protocol import (
-    AuthFailed,
     Control,
     Decoded,
-    Mismatch,
     auth_message,
-    compare,
     decode,
-    reaction,
     subscribe_message,
 )
 
@@ -272,42 +267,6 @@ def test_msgpack_control_message():
 
 
 # --- subscription and errors ----------------------------------------------------------
-
-
-def test_a_confirmation_that_equals_the_request_is_no_mismatch():
-    frame = json.dumps([{"T": "subscription", **REQUEST, "corrections": ["AAPL"]}])
-    (confirmed,) = decode(frame.encode(), "json").controls
-    assert compare(REQUEST, confirmed) is None
-
-
-def test_a_mismatch_names_missing_and_extra_symbols_by_channel():
-    confirmed = Control("subscription", trades=["AAPL", "F"], bars=["GOOGL", "MSFT"])
-    assert compare(REQUEST, confirmed) == Mismatch(
-        missing={"trades": ["NVDA", "TSLA"], "quotes": ["QQQ", "SPY"]},
-        extra={"trades": ["F"]},
-    )
-
-
-@pytest.mark.parametrize(
-    ("code", "expected"),
-    [
-        (401, AuthFailed),
-        (402, AuthFailed),
-        (405, FixSetup),
-        (409, FixSetup),
-        (410, FixSetup),
-        (400, RetryLater),
-        (404, RetryLater),
-        (406, RetryLater),
-        (407, RetryLater),
-        (500, RetryLater),
-        (None, RetryLater),
-    ],
-)
-def test_an_error_is_known_by_its_number(code: int | None, expected: type[Exception]):
-    error = reaction(Control("error", "some text", code))
-    assert type(error) is expected
-    assert "some text" in str(error)
 
 
 def test_a_control_message_of_wrong_types_is_still_control():

@@ -10,6 +10,8 @@ from conf.errors import FixSetup, RetryLater
 from producer.backoff import Backoff
 from producer.batcher import Record
 from producer.kinesis import MAX_CALL_BYTES, MAX_ENTRIES
+from producer.outbox import Entry, Outbox
+from producer.segments import Place
 from producer.sender import Sender
 
 THROTTLED = "ProvisionedThroughputExceededException"
@@ -39,8 +41,29 @@ def records(count: int, size: int = 10) -> list[Record]:
     return [Record(f"K{n}", bytes(size), 1, float(n)) for n in range(count)]
 
 
-def sender(stream: Stream, max_bytes: int = 10**9) -> Sender:
-    return Sender(stream, Backoff(0.001, 0.001), max_bytes=max_bytes)
+class Sending(Sender):
+    """A sender with an outbox that is in memory alone."""
+
+    def __init__(self, stream: Stream) -> None:
+        self.outbox, self.arrived = Outbox(never_read, 10**9), asyncio.Event()
+        super().__init__(stream, Backoff(0.001, 0.001), self.outbox, self.arrived)
+
+    def put(self, records: list[Record]) -> None:
+        first = self.outbox.depth + self.records_total + 1
+        self.outbox.put(Entry(first + n, 0.0, x) for n, x in enumerate(records))
+        self.arrived.set()
+
+    @property
+    def queue_depth(self) -> int:
+        return self.outbox.depth
+
+
+def never_read(place: Place) -> Record:
+    raise AssertionError(place)
+
+
+def sender(stream: Stream) -> Sending:
+    return Sending(stream)
 
 
 @asynccontextmanager
@@ -96,20 +119,6 @@ async def test_a_setup_error_ends_the_sender_and_forgets_nothing():
     assert out.queue_depth == 3
 
 
-async def test_a_full_queue_makes_the_reader_wait_until_there_is_room():
-    stream = Stream(RetryLater("refused"))
-    out = sender(stream, max_bytes=25)
-    out.put(records(2))
-    await asyncio.wait_for(out.room(), 1)
-    out.put(records(1))
-    reader = asyncio.ensure_future(out.room())
-    await asyncio.sleep(0)
-    assert not reader.done()
-    async with running(out.run):
-        await reader
-    assert len(stream.stored) == 3
-
-
 async def test_calls_hold_at_most_500_records_and_5_mib():
     stream = Stream()
     out = sender(stream)
@@ -122,13 +131,6 @@ async def test_calls_hold_at_most_500_records_and_5_mib():
     for call in stream.calls:
         assert len(call) <= MAX_ENTRIES
         assert sum(len(x.data) for x in call) <= MAX_CALL_BYTES or len(call) == 1
-
-
-async def test_behind_is_the_age_of_the_oldest_unsent_record():
-    out = sender(Stream())
-    assert out.behind_ms(500.0) == 0.0
-    out.put([Record("K", b"", 1, opened_ms=100.0), Record("K", b"", 1, 300.0)])
-    assert out.behind_ms(500.0) == 400.0
 
 
 @given(st.lists(st.lists(st.booleans(), min_size=1, max_size=6), max_size=6))

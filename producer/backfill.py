@@ -1,0 +1,290 @@
+"""Fills gaps from Alpaca's history, one interval at a time, until each is settled."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any, Protocol
+
+from conf.errors import RetryLater
+from conf.kinesis import is_loopback
+from conf.logs import get_logger
+from conf.market.gaps import GapTransition
+from conf.market.rfc3339 import format_ns, parse_ns
+from conf.settings import Settings
+from producer.backoff import Backoff
+from producer.gaps import Gap, Ledger
+from producer.history_process import HistoryProcess, NoHistory, Page, Throttled
+from producer.judgement import Verdict, judge
+from producer.rates import Rates
+from producer.relay import Frame, Row
+from producer.rows import Rows
+from producer.seen import Seen
+from producer.subscription import CHANNEL_OF_TYPE
+
+RESOURCES = {
+    "trades": ("trades", "corrections", "cancelErrors"),
+    "quotes": ("quotes",),
+    "bars": ("bars", "updatedBars"),
+}
+"""Which channels the rows of a resource tell of; the others have no history."""
+
+PAGE_ROWS = 5_000
+_SYMBOLS = 100
+_ROWS_AT_ONCE = 250
+_SETTLE_S = 2.0
+_FIRST_WAIT_S, _MAX_WAIT_S = 2.0, 60.0
+_IDLE_S = 0.5
+_BARS_LOOKBACK_NS = 300_000_000_000
+_NS_PER_S = 1_000_000_000
+_log = get_logger(__name__)
+
+
+class Outlet(Protocol):
+    """Where the findings go, and what must be known of the feed."""
+
+    async def publish(self, page: Frame, rows: list[Row]) -> None:
+        """Take rows for the stream; waits while there is no room."""
+
+    def announce(self, transitions: list[GapTransition]) -> None:
+        """Take transitions for the stream, after what was published."""
+
+    def market_ns(self) -> int:
+        """Return the market time."""
+
+    def symbols(self) -> list[str]:
+        """Return every symbol that the feed told of, for a gap of all."""
+
+
+class Attempts:
+    """When an interval is tried next, and since when."""
+
+    def __init__(self, now_s: float) -> None:
+        self.since_s = now_s
+        self.due_s = now_s + _SETTLE_S
+        self._backoff = Backoff(_FIRST_WAIT_S, _MAX_WAIT_S, draw=lambda: 1.0)
+
+    def postpone(self, now_s: float, least_s: float = 0.0) -> None:
+        """Try again later."""
+        self.due_s = now_s + max(least_s, self._backoff.next_s())
+
+
+class Backfill:
+    """Asks for what gaps hid, publishes it, and says what became of each gap.
+
+    Args:
+        settings: Feed, patience, calendar.
+        ledger: Has the gaps.
+        history: Answers pages.
+        outlet: Takes the findings.
+        seen: What the feed told of bars, amendments and halts.
+        rates: What may be expected of it.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        ledger: Ledger,
+        history: HistoryProcess,
+        outlet: Outlet,
+        seen: Seen,
+        rates: Rates,
+    ) -> None:
+        self._feed, self._settings = settings.alpaca.feed, settings.backfill
+        self._is_always_open = _is_always_open(settings)
+        self._ledger, self._history, self._outlet = ledger, history, outlet
+        self._seen, self._rates = seen, rates
+        self._attempts: dict[tuple[str, int], Attempts] = {}
+        self._transitions: list[GapTransition] = []
+        self.rows_total = 0
+        self.lost_total = 0
+
+    async def run(self) -> None:
+        """Fill for ever; the history process lives only while there is a gap."""
+        while True:
+            groups = self._ledger.to_fill()
+            for gaps in groups:
+                key = (gaps[0].outage, gaps[0].from_ns)
+                attempts = self._attempts.setdefault(key, Attempts(time.monotonic()))
+                if time.monotonic() >= attempts.due_s:
+                    await self._fill(gaps, attempts)
+                    self._tell(gaps[0].outage)
+            if not groups:
+                self._attempts.clear()
+                await self._history.close()
+            await asyncio.sleep(_IDLE_S)
+
+    async def _fill(self, gaps: list[Gap], attempts: Attempts) -> None:
+        told = {channel for channels in RESOURCES.values() for channel in channels}
+        for gap in gaps:
+            if gap.channel not in told:
+                self._settle(gap, Verdict("lost", "Alpaca keeps no history of it"), 0)
+        left = [gap for gap in gaps if gap.channel in told]
+        for resource, channels in RESOURCES.items():
+            mine = [gap for gap in left if gap.channel in channels]
+            try:
+                if mine:
+                    await self._fill_from(resource, mine, attempts)
+            except NoHistory as error:
+                for gap in mine:
+                    self._settle(gap, Verdict("lost", str(error)), 0)
+            except RetryLater as error:
+                least_s = error.wait_s if isinstance(error, Throttled) else 0.0
+                attempts.postpone(time.monotonic(), least_s)
+                self._wait(left, attempts, str(error), Counter())
+                return
+            left = [gap for gap in left if gap not in mine]
+
+    async def _fill_from(
+        self, resource: str, gaps: list[Gap], attempts: Attempts
+    ) -> None:
+        found = await self._publish(resource, gaps)
+        sessions = await self._sessions(gaps[0])
+        waiting: dict[str, list[Gap]] = {}
+        for gap in gaps:
+            rows = _rows_of(gap, found)
+            verdict = judge(
+                gap,
+                rows,
+                per_s=self._rates.per_s(gap.channel, gap.symbol),
+                sessions=sessions,
+                is_halted=self._seen.is_halted(gap.symbol),
+            )
+            if verdict.state is None:
+                waiting.setdefault(verdict.detail or "", []).append(gap)
+            else:
+                self._settle(gap, verdict, rows)
+        if waiting:
+            attempts.postpone(time.monotonic())
+        for detail, late in waiting.items():
+            self._wait(late, attempts, detail, found)
+
+    def _wait(
+        self, gaps: list[Gap], attempts: Attempts, detail: str, found: Counter[str]
+    ) -> None:
+        """Say that gaps are late, or lost when it has been too long."""
+        waited_s = time.monotonic() - attempts.since_s
+        for gap in gaps:
+            if waited_s >= self._settings.give_up_after_s:
+                self._settle(gap, Verdict("lost", detail), _rows_of(gap, found))
+            elif waited_s >= self._settings.late_after_s:
+                now_ns = self._outlet.market_ns()
+                self._transitions += self._ledger.delay(gap, detail, now_ns)
+
+    def _settle(self, gap: Gap, verdict: Verdict, rows: int) -> None:
+        now_ns, state = self._outlet.market_ns(), verdict.state or "lost"
+        self.lost_total += state == "lost"
+        self._transitions.append(
+            self._ledger.settle(gap, state, now_ns, rows=rows, detail=verdict.detail)
+        )
+
+    def _tell(self, outage: str) -> None:
+        told, self._transitions = self._transitions, []
+        if not told:
+            return
+        self._outlet.announce(told)
+        log = _log.warning if any(x.state == "lost" for x in told) else _log.info
+        states = Counter(transition.state for transition in told)
+        rows = sum(transition.rows or 0 for transition in told)
+        log("gaps judged", outage=outage, rows=rows, **states)
+
+    async def _publish(self, resource: str, gaps: list[Gap]) -> Counter[str]:
+        """Publish everything of an interval; return how many messages of each route."""
+        first = gaps[0]
+        from_ns, to_ns = first.from_ns, first.to_ns or first.from_ns
+        rows = Rows(self._seen, from_ns, to_ns)
+        found: Counter[str] = Counter()
+        asked = {gap.channel for gap in gaps}
+        epoch = f"backfill-{first.outage}-{resource}"
+        numbers = count()
+        async for page in self._pages(resource, gaps, from_ns, to_ns):
+            receive_ns = time.time_ns()
+            frame = Frame(epoch, next(numbers), receive_ns, b"")
+            rows.start_page()
+            waiting: list[Row] = []
+            for symbol, fields in _flat(page):
+                for row in rows.of(resource, symbol, fields):
+                    channel = CHANNEL_OF_TYPE[row.message.head.type or ""]
+                    if channel not in asked:
+                        continue
+                    waiting.append(row)
+                    if _is_inside(row, channel, from_ns, to_ns):
+                        found.update((f"{channel}/{symbol}", f"{channel}/*"))
+                if len(waiting) >= _ROWS_AT_ONCE:
+                    await self._outlet.publish(frame, waiting)
+                    self.rows_total += len(waiting)
+                    waiting = []
+            await self._outlet.publish(frame, waiting)
+            self.rows_total += len(waiting)
+        return found
+
+    async def _pages(
+        self, resource: str, gaps: list[Gap], from_ns: int, to_ns: int
+    ) -> AsyncIterator[Page]:
+        lookback_ns = self._settings.lookback_s * _NS_PER_S
+        query = {"end": format_ns(to_ns), "limit": str(PAGE_ROWS), "sort": "asc"}
+        if resource == "bars":
+            query["timeframe"] = "1Min"
+            lookback_ns = _BARS_LOOKBACK_NS
+        if self._feed != "test":
+            query["feed"] = self._feed
+        query["start"] = format_ns(max(0, from_ns - lookback_ns))
+        for symbols in _chunks(self._symbols(gaps)):
+            query["symbols"] = ",".join(symbols)
+            token: str | None = None
+            while True:
+                more = {"page_token": token} if token else {}
+                page = await self._history.page(
+                    resource, {**query, **more}, time.time()
+                )
+                yield page
+                token = page.next_token
+                if token is None:
+                    break
+
+    def _symbols(self, gaps: list[Gap]) -> list[str]:
+        symbols = {gap.symbol for gap in gaps}
+        if "*" in symbols:
+            symbols = symbols - {"*"} | set(self._outlet.symbols())
+        return sorted(symbols)
+
+    async def _sessions(self, gap: Gap) -> list[tuple[int, int]] | None:
+        if self._is_always_open:
+            return None
+        first, last = _day(gap.from_ns), _day(gap.to_ns or gap.from_ns)
+        margin = timedelta(days=1)
+        return await self._history.sessions(
+            (first - margin).date().isoformat(), (last + margin).date().isoformat()
+        )
+
+
+def _is_always_open(settings: Settings) -> bool:
+    """Tell whether this market never closes: the test symbol, or the simulator's."""
+    is_simulated = is_loopback(settings.alpaca.url)
+    always = is_simulated and settings.simulator.calendar == "always"
+    return always or settings.alpaca.feed == "test"
+
+
+def _is_inside(row: Row, channel: str, from_ns: int, to_ns: int) -> bool:
+    """Tell whether a message was hidden by the gap: bars come after their minute."""
+    if channel in RESOURCES["bars"] or channel in ("corrections", "cancelErrors"):
+        return True
+    return from_ns <= parse_ns(row.message.head.event_time or "") < to_ns
+
+
+def _rows_of(gap: Gap, found: Counter[str]) -> int:
+    return found[f"{gap.channel}/{gap.symbol}"]
+
+
+def _flat(page: Page) -> Iterable[tuple[str, dict[str, Any]]]:
+    return ((symbol, row) for symbol, rows in page.rows.items() for row in rows)
+
+
+def _chunks(symbols: list[str]) -> list[list[str]]:
+    return [symbols[n : n + _SYMBOLS] for n in range(0, len(symbols), _SYMBOLS)]
+
+
+def _day(time_ns: int) -> datetime:
+    return datetime.fromtimestamp(time_ns // _NS_PER_S, UTC)

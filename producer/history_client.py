@@ -1,0 +1,93 @@
+r"""``python -m producer.history_client``: Alpaca's history, asked through alpaca-py.
+
+alpaca-py and the calendars cost seconds of CPU and over 100 MB to load, so they live in
+a process of their own as long as a gap is being filled. It reads one request a line
+from stdin and writes one answer a line to stdout, JSON both:
+
+    {"path":"/stocks/trades","query":{"symbols":"AAPL","start":"…","limit":5000}}
+    {"status":200,"headers":{"x-ratelimit-remaining":"199"},"body":{…}}
+
+    {"sessions":["2026-11-20","2026-11-30"]}
+    {"sessions":[[1795528800000000000,1795586400000000000]]}
+
+Status 0 means that nobody answered; ``text`` says why. It ends with its stdin.
+"""
+
+import sys
+from typing import Any
+
+import msgspec
+import requests
+from alpaca.common.exceptions import APIError
+from alpaca.data.historical.stock import StockHistoricalDataClient
+
+from conf.market.calendar import extended_sessions
+from conf.settings import AlpacaSettings, Settings, load
+from producer.endpoints import rest_url
+
+_LIMITS = "x-ratelimit-"
+
+
+class Request(msgspec.Struct):
+    """A page of history, or the sessions between two days."""
+
+    path: str | None = None
+    query: dict[str, str] = {}
+    sessions: tuple[str, str] | None = None
+
+
+class History:
+    """alpaca-py's client, with the headers that it does not give.
+
+    Args:
+        settings: Keys.
+        url: Of the data API, without version.
+    """
+
+    def __init__(self, settings: AlpacaSettings, url: str) -> None:
+        self._client = StockHistoricalDataClient(
+            settings.api_key.get_secret_value(),
+            settings.secret_key.get_secret_value(),
+            raw_data=True,
+            url_override=url,
+        )
+        self._headers: dict[str, str] = {}
+        # it offers neither: a hook to see the limits, and leaving the retries to us
+        self._client._session.hooks["response"].append(self._on_response)
+        self._client._retry = 0
+
+    def page(self, path: str, query: dict[str, str]) -> dict[str, Any]:
+        """Return one page, or why there is none."""
+        self._headers = {}
+        try:
+            body = self._client.get(path, query)
+        except APIError as error:
+            status = error.status_code or 0
+            return {"status": status, "headers": self._headers, "text": str(error)}
+        except requests.RequestException as error:
+            return {"status": 0, "headers": {}, "text": str(error)}
+        return {"status": 200, "headers": self._headers, "body": body}
+
+    def _on_response(self, response: requests.Response, **_: object) -> None:
+        self._headers = {
+            name.lower(): value
+            for name, value in response.headers.items()
+            if name.lower().startswith(_LIMITS)
+        }
+
+
+def serve(settings: Settings) -> None:
+    """Answer requests until stdin ends."""
+    history = History(settings.alpaca, rest_url(settings))
+    for line in sys.stdin.buffer:
+        request = msgspec.json.decode(line, type=Request)
+        if request.sessions is not None:
+            answer: dict[str, Any] = {"sessions": extended_sessions(*request.sessions)}
+        else:
+            answer = history.page(request.path or "", request.query)
+        sys.stdout.buffer.write(msgspec.json.encode(answer) + b"\n")
+        sys.stdout.buffer.flush()
+
+
+if __name__ == "__main__":
+    serve(load())

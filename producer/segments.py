@@ -1,0 +1,200 @@
+r"""Records on disk, in the order written: append, sync, read again, drop.
+
+A folder of files ``<number>.spool``, each a run of entries:
+
+    crc32 of what follows (4) · kind (1) · number (8) · messages (4) · key length (2)
+    · body length (4) · key · body
+
+An entry is a record (``R``) or a mark (``M``), all numbers little-endian. A file is
+written once and never again after a failed write; a torn end, as a lost power supply
+leaves it, is where reading the file stops. One process holds the folder at a time.
+"""
+
+import fcntl
+import os
+import struct
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from conf.errors import FixSetup
+
+SEGMENT_BYTES = 16 * 1024 * 1024
+RECORD, MARK = b"R", b"M"
+_HEAD = struct.Struct("<IcQIHI")
+_CRC_BYTES = 4
+
+
+class Place(NamedTuple):
+    """Where an entry is on disk."""
+
+    segment: int
+    offset: int
+    length: int
+
+
+class Stored(NamedTuple):
+    """One entry as it was read."""
+
+    kind: bytes
+    number: int
+    messages: int
+    key: str
+    body: bytes
+    place: Place
+
+
+def encode(kind: bytes, number: int, messages: int, key: str, body: bytes) -> bytes:
+    """Return the bytes of one entry."""
+    name = key.encode()
+    head = _HEAD.pack(0, kind, number, messages, len(name), len(body))
+    content = b"".join((head[_CRC_BYTES:], name, body))
+    return zlib.crc32(content).to_bytes(_CRC_BYTES, "little") + content
+
+
+class Segments:
+    """The files of one spool.
+
+    Args:
+        folder: Is made if it is absent.
+
+    Raises:
+        FixSetup: Another process writes there, or nobody may.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._lock)
+            raise FixSetup(
+                str(folder), "another producer writes here", "Stop it: make stop"
+            ) from None
+        except OSError as error:
+            raise FixSetup(
+                str(folder),
+                str(error),
+                "Make the folder writable, or set TICKHOUSE_VAR",
+            ) from error
+        self._sizes = {
+            int(path.stem): path.stat().st_size for path in folder.glob("*.spool")
+        }
+        self._active: int | None = None
+        self._file = -1
+
+    @property
+    def disk_bytes(self) -> int:
+        """How much is on disk."""
+        return sum(self._sizes.values())
+
+    @property
+    def active(self) -> int | None:
+        """Number of the file that is written to; None before the first write."""
+        return self._active
+
+    def read_all(self) -> Iterator[Stored]:
+        """Yield every whole entry, oldest first."""
+        for segment in sorted(self._sizes):
+            content = self._path(segment).read_bytes()
+            offset = 0
+            while (entry := _decode(content, segment, offset)) is not None:
+                yield entry
+                offset += entry.place.length
+
+    def read(self, place: Place) -> Stored:
+        """Return one entry.
+
+        Raises:
+            OSError: The disk cannot be read.
+            ValueError: Its bytes have changed since they were written.
+        """
+        file = os.open(self._path(place.segment), os.O_RDONLY)
+        try:
+            content = os.pread(file, place.length, place.offset)
+        finally:
+            os.close(file)
+        entry = _decode(content, place.segment, 0)
+        if entry is None:
+            raise ValueError(f"{self._path(place.segment)}: damaged at {place.offset}")
+        return entry._replace(place=place)
+
+    def write(self, entries: list[bytes]) -> list[Place]:
+        """Append entries and return where they are, once the disk has them.
+
+        Raises:
+            OSError: None of them counts as written; the next call begins a new file.
+        """
+        if self._active is None or self._sizes[self._active] >= SEGMENT_BYTES:
+            self._begin()
+        segment, start = self._active or 0, self._sizes[self._active or 0]
+        try:
+            _write_whole(self._file, b"".join(entries))
+            os.fdatasync(self._file)
+        except OSError:
+            self._sizes[segment] = os.fstat(self._file).st_size
+            self._end()
+            raise
+        places = []
+        for entry in entries:
+            places.append(Place(segment, start, len(entry)))
+            start += len(entry)
+        self._sizes[segment] = start
+        return places
+
+    def drop(self, segment: int) -> None:
+        """Delete a file that nobody needs any more."""
+        self._path(segment).unlink(missing_ok=True)
+        self._sizes.pop(segment, None)
+
+    def segments(self) -> list[int]:
+        """Return the numbers of the files, oldest first."""
+        return sorted(self._sizes)
+
+    def close(self) -> None:
+        """Let another process have the folder."""
+        self._end()
+        os.close(self._lock)
+
+    def _begin(self) -> None:
+        self._end()
+        segment = max(self._sizes, default=0) + 1
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND
+        self._file = os.open(self._path(segment), flags, 0o600)
+        self._sizes[segment], self._active = 0, segment
+        folder = os.open(self._folder, os.O_RDONLY)
+        try:
+            os.fsync(folder)  # the file's name must survive, too
+        finally:
+            os.close(folder)
+
+    def _end(self) -> None:
+        if self._active is not None:
+            os.close(self._file)
+            self._active = None
+
+    def _path(self, segment: int) -> Path:
+        return self._folder / f"{segment:012d}.spool"
+
+
+def _write_whole(file: int, content: bytes) -> None:
+    rest = memoryview(content)
+    while rest:
+        rest = rest[os.write(file, rest) :]
+
+
+def _decode(content: bytes, segment: int, offset: int) -> Stored | None:
+    """Return the entry at an offset; None where no whole one begins."""
+    if len(content) - offset < _HEAD.size:
+        return None
+    crc, kind, number, messages, key_length, length = _HEAD.unpack_from(content, offset)
+    start, end = offset + _HEAD.size, offset + _HEAD.size + key_length + length
+    if end > len(content) or crc != zlib.crc32(content[offset + _CRC_BYTES : end]):
+        return None
+    key = content[start : start + key_length].decode()
+    body = content[start + key_length : end]
+    place = Place(segment, offset, end - offset)
+    return Stored(kind, number, messages, key, body, place)

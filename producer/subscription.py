@@ -1,0 +1,113 @@
+"""Channels and their symbols: what is asked for, allowed by the plan, and given."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from conf.errors import FixSetup
+from conf.settings import AlpacaSettings
+
+FREE_SYMBOLS = 30
+"""Most symbols over trades and quotes together on the free plan."""
+
+Channels = Mapping[str, list[str]]
+"""Symbols by channel (``trades``, ``updatedBars`` …); ``*`` stands for all."""
+
+CHANNEL_OF_TYPE = {
+    "t": "trades",
+    "q": "quotes",
+    "b": "bars",
+    "u": "updatedBars",
+    "d": "dailyBars",
+    "s": "statuses",
+    "l": "lulds",
+    "c": "corrections",
+    "x": "cancelErrors",
+}
+"""Channel of each message type."""
+
+_WITH_TRADES = ("corrections", "cancelErrors")
+_COUNTED = ("trades", "quotes")
+_LIMITED_FEED = "iex"
+
+
+class Mismatch(msgspec.Struct, frozen=True):
+    """How a confirmed subscription differs from the request, by channel."""
+
+    missing: dict[str, list[str]]
+    extra: dict[str, list[str]]
+
+
+def requested(settings: AlpacaSettings) -> dict[str, list[str]]:
+    """Return the symbols of every channel that is to be subscribed."""
+    asked = {
+        "trades": settings.trades,
+        "quotes": settings.quotes,
+        "bars": settings.bars,
+        "updatedBars": settings.updated_bars,
+        "dailyBars": settings.daily_bars,
+        "statuses": settings.statuses,
+        "lulds": settings.lulds,
+    }
+    return {channel: symbols for channel, symbols in asked.items() if symbols}
+
+
+def delivered(channels: Channels) -> dict[str, list[str]]:
+    """Return the channels that come of a subscription.
+
+    Alpaca sends the corrections and cancels of every symbol whose trades are
+    subscribed; they cannot be subscribed by themselves.
+    """
+    trades = channels.get("trades", [])
+    return {**channels, **(dict.fromkeys(_WITH_TRADES, trades) if trades else {})}
+
+
+def check_plan(settings: AlpacaSettings) -> None:
+    """Refuse a subscription that the plan's server would refuse with 405.
+
+    Raises:
+        FixSetup: Nothing is asked for, or too many symbols; says which to drop.
+    """
+    channels = requested(settings)
+    if not channels:
+        raise FixSetup(
+            "alpaca.trades, alpaca.quotes, alpaca.bars",
+            "no channel has a symbol",
+            "Name at least one: TICKHOUSE_ALPACA__TRADES=AAPL",
+        )
+    counted = _counted(channels)
+    is_limited = settings.plan == "free" and settings.feed == _LIMITED_FEED
+    if is_limited and len(counted) > FREE_SYMBOLS:
+        raise FixSetup(
+            "alpaca.trades, alpaca.quotes",
+            f"{len(counted)} symbols, the free plan allows {FREE_SYMBOLS} over both",
+            f"Drop {', '.join(counted[FREE_SYMBOLS:])}, or set alpaca.plan to paid",
+        )
+
+
+def describe(channels: Channels) -> str:
+    """Return what is subscribed in one line, as a person writes it."""
+    return ", ".join(f"{name}: {' '.join(names)}" for name, names in channels.items())
+
+
+def compare(asked: Channels, confirmed: Channels) -> Mismatch | None:
+    """Return how the confirmation differs from the request, or None.
+
+    Channels that were not requested are not compared: Alpaca adds corrections and
+    cancels to trades on its own.
+    """
+    missing: dict[str, list[str]] = {}
+    extra: dict[str, list[str]] = {}
+    for channel, symbols in asked.items():
+        given = confirmed.get(channel, [])
+        if absent := sorted(set(symbols) - set(given)):
+            missing[channel] = absent
+        if unasked := sorted(set(given) - set(symbols)):
+            extra[channel] = unasked
+    return Mismatch(missing, extra) if missing or extra else None
+
+
+def _counted(channels: Channels) -> list[str]:
+    """Return the symbols that a plan counts, each once, in the order asked."""
+    names = [name for channel in _COUNTED for name in channels.get(channel, [])]
+    return [name for name in dict.fromkeys(names) if name != "*"]
