@@ -21,7 +21,7 @@ import requests
 from alpaca.common.exceptions import APIError
 from alpaca.data.historical.stock import StockHistoricalDataClient
 
-from conf.market.calendar import extended_sessions
+from conf.market.market_hours import extended_sessions
 from conf.settings import AlpacaSettings, Settings, load
 from producer.endpoints import rest_url
 

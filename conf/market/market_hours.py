@@ -1,4 +1,3 @@
-# ruff: noqa: A005  (nobody imports this as plain calendar)
 """When US equities trade: sessions of the exchanges, with the hours around them.
 
 The days, half days and daylight saving come from exchange_calendars; the hours around
@@ -8,7 +7,7 @@ Loading the calendars costs a second and 80 MB, so only who asks pays.
 
 import functools
 import importlib
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from types import ModuleType
 from zoneinfo import ZoneInfo
 
@@ -34,10 +33,16 @@ def extended_sessions(first_day: str, last_day: str) -> list[Session]:
         first_day: ISO date, inclusive.
         last_day: ISO date, inclusive.
     """
-    calendar = load_calendars().get_calendar("XNYS", start=first_day, end=last_day)
+    first, last = date.fromisoformat(first_day), date.fromisoformat(last_day)
+    # the library refuses a range without a session
+    margin = timedelta(days=10)
+    calendar = load_calendars().get_calendar(
+        "XNYS", start=first - margin, end=last + margin
+    )
     return [
         _extended(day.date(), close.tz_convert(NEW_YORK).time())
         for day, close in calendar.closes.items()
+        if first <= day.date() <= last
     ]
 
 
