@@ -275,7 +275,8 @@ def _ending_s(text: str | None) -> float:
     instant = _instant(text)
     if instant is None:
         raise ValueError(f"endingTimestamp: {text!r} is not an RFC 3339 time")
-    return instant.timestamp()
+    # Arrivals and positions have milliseconds: a finer end would never be reached.
+    return int(instant.timestamp() * 1000) / 1000
 
 
 def _instant(text: str) -> datetime | None:

@@ -127,7 +127,7 @@ async def test_every_answer_is_guarded(path: str, host: str, api: Api):
 async def test_without_a_dashboard_the_page_says_how_to_build_it(api: Api):
     answer = await api.get("/")
     assert answer.status_code == 200
-    assert "npm run build" in answer.text
+    assert "make dashboard" in answer.text
 
 
 @pytest.fixture
