@@ -28,6 +28,8 @@ from producer.seen import RARE_TYPES, Seen
 
 # Kinesis takes 10 MiB with the partition key; the header needs far less than the rest
 MAX_LINE_BYTES = 10 * 1024 * 1024 - 1024
+# corrections, cancels and price bands: silver stores them when it has time
+_CAN_WAIT = frozenset("cxl")
 # a wrong time far ahead must not pass for how far the feed is
 _FUTURE_MAX_NS = 5_000_000_000
 
@@ -62,7 +64,7 @@ class Relay:
         keys: Partition key of each symbol.
         batcher: Gathers the lines; its clock is monotonic milliseconds.
         late_after_s: Messages older than this by the market clock travel in records
-            of their own, marked late.
+            of their own, marked late, and so do the types that can wait.
     """
 
     def __init__(
@@ -101,7 +103,8 @@ class Relay:
             if event_time_ns <= market_time_ns + _FUTURE_MAX_NS:
                 self._remember(message, event_time_ns)
             line = self._line(frame, message, market_time_ns, now_ms)
-            header = self._headers[self._is_late(event_time_ns, market_time_ns)]
+            can_wait = self._can_wait(message, event_time_ns, market_time_ns)
+            header = self._headers[can_wait]
             key = self._keys.of(message.head.symbol)
             closed += self._batcher.add(header, key, line, now_ms)
         self.messages_total += len(messages)
@@ -146,7 +149,8 @@ class Relay:
             place = (frame.number, message.index, frame.receive_time_ns, market_time_ns)
             data = message.data or msgspec.UNSET
             line = encode_line(Line(*place, occurrence, data))
-            header = headers[self._is_late(_event_time_ns(message), market_time_ns)]
+            event_time_ns = _event_time_ns(message)
+            header = headers[self._can_wait(message, event_time_ns, market_time_ns)]
             key = self._keys.of(message.head.symbol)
             closed += self._batcher.add(header, key, line, now_ms)
         return closed
@@ -200,8 +204,11 @@ class Relay:
         self._heartbeats = 0
         self._occurrences.forget()
 
-    def _is_late(self, event_time_ns: int, market_time_ns: int) -> bool:
-        return 0 < event_time_ns < market_time_ns - self._late_after_ns
+    def _can_wait(
+        self, message: Message, event_time_ns: int, market_time_ns: int
+    ) -> bool:
+        is_late = 0 < event_time_ns < market_time_ns - self._late_after_ns
+        return is_late or message.head.type in _CAN_WAIT
 
     def _remember(self, message: Message, event_time_ns: int) -> None:
         head = message.head

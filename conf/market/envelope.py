@@ -21,10 +21,11 @@ a header, every further line one message with its place in the feed:
 
 (epoch, frame, index) names one message for ever: a retried entry carries the same.
 An epoch is one connection of one producer process. A record whose header says
-``"late":true`` holds messages that were older than two minutes by the market clock when
-they were packed: silver merges those at leisure, apart from the hot ones. It is a hint:
-a late message in another record is merged just as well. The short keys keep 4,096
-messages a second under the 1 MB/s of one shard. `tests/contracts/golden/` pins it all.
+``"late":true`` holds messages that can wait: older than two minutes by the market clock
+when they were packed, or a correction, cancel or price band. Silver merges those at
+leisure, apart from the hot ones. It is a hint: such a message in another record is
+merged just as well. The short keys keep 4,096 messages a second under the 1 MB/s of one
+shard. `tests/contracts/golden/` pins it all.
 """
 
 from typing import Literal

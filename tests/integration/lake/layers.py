@@ -38,7 +38,11 @@ def nanoseconds(moment: datetime) -> int:
 
 
 def payload(
-    clock: datetime, *messages: Message | bytes, kind: Kind = "data", late: bool = False
+    clock: datetime,
+    *messages: Message | bytes,
+    kind: Kind = "data",
+    late: bool = False,
+    source: str = "test",
 ) -> bytes:
     """Return one wire record whose messages were all read at ``clock``."""
     ns = nanoseconds(clock)
@@ -47,7 +51,7 @@ def payload(
         encode_line(Line(0, index, ns, ns, message=msgspec.Raw(text)))
         for index, text in enumerate(raw)
     ]
-    return pack(encode_header(kind, "e1", "test", late=late), lines)
+    return pack(encode_header(kind, "e1", source, late=late), lines)
 
 
 @dataclass(frozen=True)

@@ -201,8 +201,9 @@ def test_rare_messages_are_stored_once_and_corrections_find_their_trades(again):
     late = market.trade(MIDNIGHT - timedelta(hours=2), conditions=["@"])
     rare = payload(MIDNIGHT, cancel_of(sold), cancel_of(late), HALT)
     gap = payload(MIDNIGHT, GAP, kind="gap")
-    lake.land(rare, gap, payload(MIDNIGHT, ORDER))
-    lake.land(rare, gap, payload(MIDNIGHT, ORDER))
+    order = payload(MIDNIGHT, ORDER, source="test/trade_updates")
+    lake.land(rare, gap, order)
+    lake.land(rare, gap, order)
     lake.run_silver()
     assert states_of(lake) == {sold.trade_id: "matched", late.trade_id: "pending"}
 

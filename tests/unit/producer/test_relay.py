@@ -145,6 +145,15 @@ def test_late_messages_travel_in_records_that_say_so():
     assert [unpack(x.data)[0].late for x in records] == [True, False, False]
 
 
+def test_types_that_can_wait_travel_with_the_late_ones():
+    messages = [TRADE.replace('"T":"t"', f'"T":"{type_}"') for type_ in "tcxlsbu"]
+    records = add(relay(), *messages)
+    assert [unpack(x.data)[0].late for x in records] == [
+        *(False, True, True, True),
+        *(False, False, False),
+    ]
+
+
 def test_a_new_epoch_lets_the_records_of_the_last_one_leave_first():
     out = Relay(
         "simulator/iex",

@@ -42,6 +42,8 @@ BAR = (
     '"t":"2026-11-23T14:58:00Z","n":1,"vw":387.99}'
 )
 DAY = BAR.replace('"T":"b"', '"T":"d"').replace("14:58", "05:00")
+LATE_HEADER = HEADER[:-1] + ',"late":true}'
+ACCOUNT_HEADER = HEADER.replace("iex", "trade_updates")
 GAP_HEADER = HEADER.replace('"data"', '"gap"')
 GAP = (
     '{"T":"gap","S":"AAPL","t":"2026-11-23T14:59:59.5Z","gap_id":"e1/trades/AAPL",'
@@ -126,16 +128,6 @@ def test_the_brief_s_messages_reach_their_tables(judge):
         (CANCEL.replace('"a":"C"', '"a":"Z"'), "action is neither C nor E"),
         (CANCEL.replace('"p":105.31,', ""), "price missing"),
         (STATUS.replace('"sc":"H",', ""), "status_code missing"),
-        (ORDER.replace('"id":"o1",', ""), "order_id missing"),
-        (ORDER.replace('"qty":"100"', '"qty":"all"'), "a price or quantity is no"),
-        (ORDER.replace('"symbol":"AAPL",', ""), "no symbol"),
-        (ORDER.replace('"order":{', '"order":"none","else":{'), "a field has the"),
-        (ORDER.replace("14:59:59.", "yesterday"), "no RFC 3339 event time"),
-        (ORDER.replace("trade_updates", "listening"), "unknown message type listening"),
-        (GAP.replace('"cause":"cut",', ""), "cause missing"),
-        (GAP.replace("opened", "closed"), "unknown state"),
-        (GAP.replace("opened", "lost"), "end_time missing"),
-        (GAP.replace('"from":', '"since":'), "start_time missing"),
         (BAND.replace('"u":3.24,', ""), "limit_up_price missing"),
         (BAND.replace("2.65", "-2.65"), "limit_down_price is not a price"),
         (BAND.replace("2.65", '"2.65"'), "a field has the wrong type"),
@@ -151,6 +143,28 @@ def test_a_bad_message_is_rejected_with_its_reason_and_the_rest_goes_on(
     assert rejected.position == 1
     assert message in rejected.message
     assert [row["table"] for row in rows if not row["rejects"]] == ["silver.quotes"]
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        (ORDER.replace('"id":"o1",', ""), "order_id missing"),
+        (ORDER.replace('"qty":"100"', '"qty":"all"'), "a price or quantity is no"),
+        (ORDER.replace('"symbol":"AAPL",', ""), "no symbol"),
+        (ORDER.replace('"order":{', '"order":"none","else":{'), "a field has the"),
+        (ORDER.replace("14:59:59.", "yesterday"), "no RFC 3339 event time"),
+        (ORDER.replace("trade_updates", "listening"), "unknown message type listening"),
+        (GAP.replace('"cause":"cut",', ""), "cause missing"),
+        (GAP.replace("opened", "closed"), "unknown state"),
+        (GAP.replace("opened", "lost"), "end_time missing"),
+        (GAP.replace('"from":', '"since":'), "start_time missing"),
+    ],
+)
+def test_a_bad_gap_or_order_update_is_rejected_with_its_reason(judge, message, reason):
+    header = GAP_HEADER if message.startswith('{"T":"gap"') else ACCOUNT_HEADER
+    (row,) = judge(record(line(message), header=header), late=True)
+
+    assert row["rejects"][0].reason.startswith(reason)
 
 
 @pytest.mark.parametrize(
@@ -208,7 +222,7 @@ def test_copies_of_an_event_are_one_but_a_numbered_twin_is_another(judge):
 
 
 def test_a_record_marked_late_is_the_business_of_the_late_query_alone(judge):
-    marked = record(line(TRADE), header=HEADER[:-1] + ',"late":true}')
+    marked = record(line(TRADE), header=LATE_HEADER)
     other = record(line(QUOTE))
 
     assert [row["table"] for row in judge(marked, other)] == ["silver.quotes"]
@@ -286,7 +300,7 @@ def test_what_differs_in_any_field_is_no_copy(judge, message, change):
 def test_a_gap_s_states_are_rows_and_a_state_that_is_told_again_is_a_copy(judge):
     again = GAP.replace("59.5Z", "59.9Z").replace("58.25", "58.5")
     lines = (line(GAP), line(again, frame=1), line(FILLED, frame=2))
-    rows = judge(record(*lines, header=GAP_HEADER), one_copy=True)
+    rows = judge(record(*lines, header=GAP_HEADER), one_copy=True, late=True)
     opened, filled = sorted(
         (row["gaps"][0] for row in rows), key=lambda gap: gap.state != "opened"
     )
@@ -304,7 +318,8 @@ def test_a_gap_s_states_are_rows_and_a_state_that_is_told_again_is_a_copy(judge)
 def test_a_gap_may_be_of_every_symbol_but_a_trade_may_not(judge):
     rows = judge(
         record(line(GAP.replace('"S":"AAPL"', '"S":"*"')), header=GAP_HEADER),
-        record(line(TRADE.replace("AAPL", "*"))),
+        record(line(TRADE.replace("AAPL", "*")), header=LATE_HEADER),
+        late=True,
     )
     found = {row["table"]: row for row in rows}
 
@@ -313,7 +328,8 @@ def test_a_gap_may_be_of_every_symbol_but_a_trade_may_not(judge):
 
 
 def test_an_order_update_is_known_by_its_stream(judge):
-    (row,) = judge(record(line(ORDER)))
+    assert judge(record(line(ORDER), header=ACCOUNT_HEADER)) == []
+    (row,) = judge(record(line(ORDER), header=ACCOUNT_HEADER), late=True)
     order = row["orders"][0]
 
     assert (order.symbol, order.event_time_ns) == ("AAPL", MARKET_NS - 10**9 + 9)
@@ -332,6 +348,7 @@ def test_an_order_update_is_known_by_its_stream(judge):
 
 def test_an_order_update_without_execution_is_its_event(judge):
     new = ORDER.replace('"fill"', '"new"').replace('"execution_id":"x1",', "")
-    rows = judge(record(line(new), line(new, frame=1), line(ORDER)), one_copy=True)
+    lines = (line(new), line(new, frame=1), line(ORDER))
+    rows = judge(record(*lines, header=ACCOUNT_HEADER), one_copy=True, late=True)
 
     assert sorted(row["orders"][0].execution_id for row in rows) == ["", "x1"]
