@@ -216,6 +216,8 @@ async def test_what_rest_withholds_is_lost(tmp_path: Path):
     assert lost["detail"].startswith("history has ")
 
 
+# Fails when a minute ends while the producer is away: its bars are then missing.
+@pytest.mark.faults
 async def test_a_killed_producer_leaves_no_hole(tmp_path: Path):
     stream: list[Record] = []
     async with market(tmp_path) as port:
