@@ -13,6 +13,7 @@ from conf.kinesis import is_loopback
 from conf.logs import get_logger
 from conf.market.gaps import GapTransition
 from conf.market.rfc3339 import format_ns, parse_ns
+from conf.market.wire import CHANNEL_OF_TYPE
 from conf.settings import Settings
 from producer.backoff import Backoff
 from producer.gaps import Gap, Ledger
@@ -22,7 +23,6 @@ from producer.rates import Rates
 from producer.relay import Frame, Row
 from producer.rows import Rows
 from producer.seen import Seen
-from producer.subscription import CHANNEL_OF_TYPE
 
 RESOURCES = {
     "trades": ("trades", "corrections", "cancelErrors"),

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from producer.subscription import CHANNEL_OF_TYPE
+from conf.market.wire import CHANNEL_OF_TYPE
 
 _WINDOW_S = 60.0
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import msgspec
 
 from conf.errors import FixSetup
+from conf.market.wire import CHANNELS_WITH_TRADES, COUNTED_CHANNELS
 from conf.settings import AlpacaSettings
 
 FREE_SYMBOLS = 30
@@ -13,21 +14,6 @@ FREE_SYMBOLS = 30
 Channels = Mapping[str, list[str]]
 """Symbols by channel (``trades``, ``updatedBars`` …); ``*`` stands for all."""
 
-CHANNEL_OF_TYPE = {
-    "t": "trades",
-    "q": "quotes",
-    "b": "bars",
-    "u": "updatedBars",
-    "d": "dailyBars",
-    "s": "statuses",
-    "l": "lulds",
-    "c": "corrections",
-    "x": "cancelErrors",
-}
-"""Channel of each message type."""
-
-_WITH_TRADES = ("corrections", "cancelErrors")
-_COUNTED = ("trades", "quotes")
 _LIMITED_FEED = "iex"
 
 
@@ -59,7 +45,10 @@ def delivered(channels: Channels) -> dict[str, list[str]]:
     subscribed; they cannot be subscribed by themselves.
     """
     trades = channels.get("trades", [])
-    return {**channels, **(dict.fromkeys(_WITH_TRADES, trades) if trades else {})}
+    return {
+        **channels,
+        **(dict.fromkeys(CHANNELS_WITH_TRADES, trades) if trades else {}),
+    }
 
 
 def check_plan(settings: AlpacaSettings) -> None:
@@ -109,5 +98,5 @@ def compare(asked: Channels, confirmed: Channels) -> Mismatch | None:
 
 def _counted(channels: Channels) -> list[str]:
     """Return the symbols that a plan counts, each once, in the order asked."""
-    names = [name for channel in _COUNTED for name in channels.get(channel, [])]
+    names = [name for channel in COUNTED_CHANNELS for name in channels.get(channel, [])]
     return [name for name in dict.fromkeys(names) if name != "*"]

@@ -330,6 +330,25 @@ KNOWN_TYPES: dict[str, str] = {
 }
 """Every data message Alpaca documents, by its ``T``."""
 
+CHANNEL_OF_TYPE = {
+    "t": "trades",
+    "q": "quotes",
+    "b": "bars",
+    "u": "updatedBars",
+    "d": "dailyBars",
+    "s": "statuses",
+    "l": "lulds",
+    "c": "corrections",
+    "x": "cancelErrors",
+}
+"""Channel of each message type that can be stored."""
+
+CHANNELS_WITH_TRADES = ("corrections", "cancelErrors")
+"""Channels that come with the trades of a symbol and cannot be asked for."""
+
+COUNTED_CHANNELS = ("trades", "quotes")
+"""Channels whose symbols a plan limits."""
+
 CONTROL_TYPES = frozenset({"success", "error", "subscription"})
 """Control messages: they steer the connection and never enter Kinesis."""
 

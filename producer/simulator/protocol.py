@@ -12,26 +12,12 @@ import msgpack
 import msgspec
 
 from conf.market.rfc3339 import parse_ns
+from conf.market.wire import CHANNEL_OF_TYPE, CHANNELS_WITH_TRADES, COUNTED_CHANNELS
 from producer.simulator.batch import EVERYONE, Route
 from producer.simulator.slots import SECOND_NS
 
-CHANNELS = {
-    "t": "trades",
-    "q": "quotes",
-    "b": "bars",
-    "u": "updatedBars",
-    "d": "dailyBars",
-    "s": "statuses",
-    "l": "lulds",
-    "c": "corrections",
-    "x": "cancelErrors",
-    "i": "imbalances",
-}
+CHANNELS = {**CHANNEL_OF_TYPE, "i": "imbalances"}
 """Channel of each message type."""
-
-_WITH_TRADES = ("corrections", "cancelErrors")
-_COUNTED = ("trades", "quotes")
-"""Channels whose symbols a plan limits."""
 
 
 class ErrorCode(IntEnum):
@@ -108,9 +94,11 @@ class Subscription:
         for channel, names in asked.items():
             kept = [held for held in symbols[channel] if held not in names]
             symbols[channel] = kept + (names if action == "subscribe" else [])
-        for channel in _WITH_TRADES:
+        for channel in CHANNELS_WITH_TRADES:
             symbols[channel] = list(symbols["trades"])
-        counted = {name for channel in _COUNTED for name in symbols[channel]} - {"*"}
+        counted = {
+            name for channel in COUNTED_CHANNELS for name in symbols[channel]
+        } - {"*"}
         if self._limit is not None and len(counted) > self._limit:
             raise Refused(ErrorCode.SYMBOL_LIMIT_EXCEEDED)
         self._symbols = symbols
