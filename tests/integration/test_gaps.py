@@ -111,7 +111,11 @@ def stored(stream: list[Record]) -> set[Message]:
 
 
 def check(folder: Path, stream: list[Record], until_ns: int) -> None:
-    """Compare what is stored with what was due, whoever was there to read it."""
+    """Compare what is stored with what was due, whoever was there to read it.
+
+    History also has the minutes before this market began, and a producer that was away
+    just after one cannot know that nobody sent its bar.
+    """
     rows = sorted(truth(folder / "truth") + missed(folder / "truth"))
     seen: Counter[str] = Counter()
     sent: dict[Message, int] = {}
@@ -122,7 +126,13 @@ def check(folder: Path, stream: list[Record], until_ns: int) -> None:
         seen[message] += 1
     found = stored(stream)
     assert {x for x, due_ns in sent.items() if due_ns < until_ns} <= found
-    assert found <= sent.keys()
+    strange = found - sent.keys()
+    assert {x for x in strange if not _closed_before(rows[0][0], x[0])} == set()
+
+
+def _closed_before(began_ns: int, text: str) -> bool:
+    message = json.loads(text)
+    return message["T"] == "b" and parse_ns(message["t"]) + 60 * SECOND_NS <= began_ns
 
 
 def _sorted(text: str | bytes) -> str:
@@ -216,8 +226,6 @@ async def test_what_rest_withholds_is_lost(tmp_path: Path):
     assert lost["detail"].startswith("history has ")
 
 
-# Fails when a minute ends while the producer is away: its bars are then missing.
-@pytest.mark.faults
 async def test_a_killed_producer_leaves_no_hole(tmp_path: Path):
     stream: list[Record] = []
     async with market(tmp_path) as port:
