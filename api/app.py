@@ -13,12 +13,13 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import HTMLResponse
 from fastapi.routing import APIRoute
 from pydantic.json_schema import models_json_schema
+from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from api.lake import Lake
 from api.metrics import MeasuredRequests, Metrics
 from api.prices import LakePrices, LivePrices
-from api.problems import Refused, handle_problems
+from api.problems import Refused, handle_problems, on_error
 from api.responses import Problem
 from api.routes import health, market, stream, tables
 from api.security import ContentPolicies, LimitedBodies, SecuredAnswers
@@ -143,6 +144,8 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
         allowed_hosts=[f"[{h}]" if ":" in h else h for h in settings.api.allowed_hosts],
         www_redirect=False,
     )
+    # Starlette puts its own around everything: a failure would go without headers.
+    app.add_middleware(ServerErrorMiddleware, handler=on_error)
     app.add_middleware(MeasuredRequests, metrics=app.state.metrics)
     app.add_middleware(SecuredAnswers, policies=ContentPolicies(settings.api.dashboard))
 

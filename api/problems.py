@@ -53,11 +53,20 @@ def problem(
 
 
 def handle_problems(app: FastAPI) -> None:
-    """Make every error of ``app`` a problem."""
+    """Make every error of ``app`` a problem, but those that ``on_error`` is for."""
     app.add_exception_handler(HTTPException, _on_http)
     app.add_exception_handler(RequestValidationError, _on_validation)
     app.add_exception_handler(RetryLater, _on_retry_later)
-    app.add_exception_handler(Exception, _on_error)
+
+
+async def on_error(request: Request, error: Exception) -> Response:
+    """Answer a request that failed by a fault of ours."""
+    _log.error("request failed", path=request.url.path, exc_info=error)
+    return problem(
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        f"{type(error).__name__} while answering {request.url.path}",
+        "Ask again; the API's log holds the whole error",
+    )
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -96,12 +105,3 @@ async def _on_validation(_: Request, error: Exception) -> Response:
 async def _on_retry_later(_: Request, error: Exception) -> Response:
     headers = {"Retry-After": "1"}
     return problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error), headers=headers)
-
-
-async def _on_error(request: Request, error: Exception) -> Response:
-    _log.error("request failed", path=request.url.path, exc_info=error)
-    return problem(
-        HTTPStatus.INTERNAL_SERVER_ERROR,
-        f"{type(error).__name__} while answering {request.url.path}",
-        "Ask again; the API's log holds the whole error",
-    )

@@ -1,4 +1,5 @@
 // A system Chromium that talks to nobody but the page under test.
+import { execSync } from "node:child_process";
 import { chromium } from "playwright-core";
 
 const FLAGS = [
@@ -14,6 +15,12 @@ const FLAGS = [
 
 export function launch(executablePath) {
   return chromium.launch({ executablePath, args: FLAGS });
+}
+
+export function findChromium() {
+  return execSync("command -v chromium || command -v google-chrome", {
+    encoding: "utf8",
+  }).trim();
 }
 
 // Runs in the page before its own code does.
@@ -45,4 +52,10 @@ export async function open(browser, url, { width, height, theme }) {
   await page.addInitScript(observe);
   await page.goto(url, { waitUntil: "domcontentloaded" });
   return { page, errors, close: () => context.close() };
+}
+
+/** What the page has gathered about itself, and what went wrong in it. */
+export async function gathered({ page, errors }) {
+  const { cls, csp } = await page.evaluate(() => window.seen);
+  return { cls: Number(cls.toFixed(4)), csp, errors };
 }

@@ -5,11 +5,11 @@
 //                  [--restart 'command that kills and starts the API']
 //
 // Without --url it takes the API that runs in this checkout. The last line of its output is one JSON object; it fails when a bound is broken.
-import { execSync, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { launch, open } from "./browser.mjs";
+import { findChromium, gathered, launch, open } from "./browser.mjs";
 import { axeViolations, hasHorizontalScroll, memory } from "./measures.mjs";
 import { STEPS, survivesRestart } from "./steps.mjs";
 
@@ -61,9 +61,9 @@ async function step(name, action) {
 }
 
 /** Take what the page has gathered about itself, before axe adds its own. */
-async function gather({ page, errors }) {
-  const { cls, csp } = await page.evaluate(() => window.seen);
-  result.cls = Math.max(result.cls, Number(cls.toFixed(4)));
+async function gather(visit) {
+  const { cls, csp, errors } = await gathered(visit);
+  result.cls = Math.max(result.cls, cls);
   result.csp_violations.push(...csp);
   result.console_errors.push(...errors);
 }
@@ -138,13 +138,6 @@ async function walk(browser) {
   await visit.close();
 }
 
-function findChromium() {
-  if (options.chromium) return options.chromium;
-  return execSync("command -v chromium || command -v google-chrome", {
-    encoding: "utf8",
-  }).trim();
-}
-
 /** npm changes into the dashboard; a path is meant from where it was called. */
 function fromCaller(path) {
   return resolve(process.env.INIT_CWD ?? ".", path);
@@ -164,7 +157,7 @@ function findApi() {
 
 const url = options.url ?? findApi();
 if (options.shots) mkdirSync(fromCaller(options.shots), { recursive: true });
-const browser = await launch(findChromium());
+const browser = await launch(options.chromium ?? findChromium());
 try {
   await walk(browser);
   for (const theme of THEMES) {

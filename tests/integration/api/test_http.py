@@ -111,6 +111,17 @@ async def test_only_our_own_hosts_are_answered(host: str, status: int, api: Api)
     assert (await api.get("/health", host=host)).status_code == status
 
 
+async def test_a_fault_of_ours_is_a_guarded_problem(api: Api):
+    del api.app.state.lake
+
+    answer = await api.get("/api/v1/trades")
+
+    assert answer.status_code == 500
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.json()["detail"].startswith("AttributeError while answering")
+
+
 @pytest.mark.parametrize("path", ["/", "/health", "/api/v1/trades", "/api/nope"])
 @pytest.mark.parametrize("host", ["127.0.0.1", "evil.example"])
 async def test_every_answer_is_guarded(path: str, host: str, api: Api):
