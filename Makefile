@@ -16,7 +16,7 @@ NODE_FITS := node -e 'const [a, b] = process.versions.node.split("."); \
 	process.exit(a > 20 || (a == 20 && b >= 9) ? 0 : 1)' 2>/dev/null
 NPM := cd dashboard && NEXT_TELEMETRY_DISABLED=1 npm
 NPM_READY := dashboard/node_modules/.package-lock.json
-PAGE := dashboard/out/index.html
+BUILT_PAGE := dashboard/out/index.html
 # The page and its tests ask for Node; everything else does without.
 with_node = if $(NODE_FITS); then $(MAKE) -s $(NPM_READY) $(1); \
 	else echo "dashboard: skipped, needs Node 20.9 (apt install nodejs npm)"; fi
@@ -43,13 +43,14 @@ check: $(READY) ## Check format, lint, types, import rules, secrets
 	@$(call with_node,page-check)
 
 dashboard: ## Build the page that the API serves, where Node 20 is
-	@$(call with_node,$(PAGE))
+	@$(call with_node,$(BUILT_PAGE))
 
-smoke: $(READY) ## Prove that nothing is lost: SECONDS= RATE= REPLAY= ENGINE= OUT= …
+smoke: $(READY) ## Prove that nothing is lost: SECONDS= RATE= REPLAY= ENGINE= PAGE=1 OUT= …
 	@$(INFRA) smoke $(call flag,SECONDS,seconds) $(call flag,RATE,rate) \
 		$(call flag,SYMBOLS,symbols) $(call flag,FEED,feed) \
 		$(call flag,REPLAY,replay) $(call flag,SPEED,speed) \
-		$(call flag,ENGINE,engine) $(call flag,OUT,out) $(PROFILE_FLAG)
+		$(call flag,ENGINE,engine) $(call flag,OUT,out) $(PROFILE_FLAG) \
+		$(if $(PAGE),--page)
 
 e2e: $(NPM_READY) ## Walk the running page in Chromium: URL= SHOTS=folder OUT= MINUTES=
 	@$(NPM) run --silent e2e -- $(call flag,URL,url) $(call flag,SHOTS,shots) \
@@ -99,7 +100,7 @@ page-check:
 page-test:
 	@$(NPM) run --silent test
 
-$(PAGE): $(NPM_READY) $(wildcard dashboard/*.ts dashboard/*.mjs) \
+$(BUILT_PAGE): $(NPM_READY) $(wildcard dashboard/*.ts dashboard/*.mjs) \
 		$(shell find dashboard/{app,components,features,lib,scripts} \
 			-type f ! -name '*.test.*')
 	@$(NPM) run --silent build

@@ -88,6 +88,9 @@ def smoke(
     speed: Speed = None,
     engine: Engine = None,
     profile: Profile = None,
+    page: Annotated[
+        bool, typer.Option("--page", help="Hold the page open in Chromium.")
+    ] = False,
     out: Out = None,
 ) -> None:
     """Run the pipeline, drain it, compare every row with the truth.
@@ -105,7 +108,7 @@ def smoke(
         engine=engine,
         profile=profile,
     )
-    result = experiment.smoke(settings, seconds=seconds, rate=rate)
+    result = experiment.smoke(settings, seconds=seconds, rate=rate, with_page=page)
     _print_json(result, out)
     raise typer.Exit(1 if result["broken"] else 0)
 

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 import msgspec
@@ -14,6 +14,7 @@ from conf.errors import FixSetup
 from conf.logs import get_logger
 from conf.settings import ROOT, Settings
 from infra.local import leash
+from infra.local.page import Page, holding, read_page, require_browser
 from infra.local.reader import Sighting, read_sightings
 from infra.local.samples import Usage
 from infra.local.services import get
@@ -39,12 +40,14 @@ class Observation:
         shown: What the live stream showed; None if no API runs in this pipeline.
         usage: Memory and CPU of every process.
         first_gold_s: From the start to the first row of gold; None if there was none.
+        page: What the open page said of itself; None if none was open.
     """
 
     sightings: list[Sighting]
     usage: Usage
     first_gold_s: float | None
     shown: Shown | None = None
+    page: Page | None = None
 
 
 class _MarketStatus(msgspec.Struct):
@@ -98,6 +101,7 @@ def observe(
     *,
     strike: Strike | None = None,
     strike_after_s: float = 0,
+    with_page: bool = False,
 ) -> Observation:
     """Run the pipeline until its market has ended and everything is drained.
 
@@ -105,25 +109,32 @@ def observe(
         settings: What to run; its var folder must be new.
         strike: Called once.
         strike_after_s: When, from the opening of the market.
+        with_page: A browser holds the page open meanwhile.
 
     Raises:
-        FixSetup: The pipeline cannot run, or its market stands still.
+        FixSetup: The pipeline cannot run, its market stands still, or no browser.
     """
+    if with_page:
+        require_browser()
     began_ns, usage = time.time_ns(), Usage()
     settings.var.mkdir(parents=True, exist_ok=True)
     log, heard = settings.var / "sightings.jsonl", settings.var / "stream.jsonl"
-    api = run_folder(settings) / "api.json"
+    api, looked = run_folder(settings) / "api.json", settings.var / "page.json"
     with (
-        _beside("infra.local.reader", "--lake", settings.lake.root, "--out", log),
-        _beside("infra.local.stream_reader", "--api", api, "--out", heard),
+        _beside(*_reader("reader", "--lake", settings.lake.root), "--out", log),
+        _beside(*_reader("stream_reader", "--api", api), "--out", heard),
         Pipeline(settings) as pipeline,
+        ExitStack() as visit,
     ):
+        if with_page:
+            visit.enter_context(_beside(*holding(api, looked)))
         pipeline.launch()
         market, shown = Market(settings.simulator.port), 0.0
         while not pipeline.wait(1.0):
             status = pipeline.status
             usage.add(status.processes)
             if market.finished:
+                visit.close()  # before the API, whose end the page would show
                 pipeline.request_drain()
             elif status.state == LIVE:
                 market.look()
@@ -139,13 +150,18 @@ def observe(
         usage,
         _first_gold_s(sightings, began_ns),
         shown=collect(read_heard(heard)) if api.exists() else None,
+        page=read_page(looked),
     )
 
 
+def _reader(module: str, *arguments: object) -> list[object]:
+    return [sys.executable, "-m", f"infra.local.{module}", *arguments]
+
+
 @contextmanager
-def _beside(module: str, *arguments: object) -> Iterator[None]:
+def _beside(*words: object) -> Iterator[None]:
     """Run a watching process of ours beside the pipeline."""
-    command = [sys.executable, "-m", module, *map(str, arguments)]
+    command = [str(word) for word in words]
     leashed = [sys.executable, "-IS", str(leash.__file__), str(os.getpid()), *command]
     process = subprocess.Popen(leashed, cwd=ROOT)  # noqa: S603 (our own command)
     try:

@@ -66,6 +66,7 @@ def smoke(
     rate: int = 4096,
     fault: Fault | None = None,
     keep: bool = False,
+    with_page: bool = False,
 ) -> dict[str, Any]:
     """Run the pipeline, drain it, judge it; return the result.
 
@@ -75,13 +76,16 @@ def smoke(
         rate: Messages per second.
         fault: Happens once, in the middle of the run.
         keep: Leave the run's folder even if every bound held.
+        with_page: A browser holds the page open meanwhile.
 
     Raises:
-        FixSetup: The pipeline cannot run, or its market stands still.
+        FixSetup: The pipeline cannot run, its market stands still, or no browser.
     """
     chosen = prepared(settings, seconds=seconds, rate=rate)
     strike = fault.strike if fault else None
-    observed = observe(chosen, strike=strike, strike_after_s=seconds / 2)
+    observed = observe(
+        chosen, strike=strike, strike_after_s=seconds / 2, with_page=with_page
+    )
     only_stored = fault is not None and fault.may_lose_before_kinesis
     result = result_of(chosen, observed, only_stored=only_stored)
     result["broken"] = broken_bounds(
@@ -90,6 +94,9 @@ def smoke(
         is_replay=chosen.simulator.replay is not None,
         is_disturbed=fault is not None,
     )
+    if with_page:
+        found = observed.page
+        result["broken"] += found.complaints if found else ["no page was open"]
     for sentence in result["broken"]:
         _log.error(sentence)
     if result["broken"] or keep:
@@ -169,6 +176,7 @@ def result_of(
         "warm_up": warm_up,
         **_lag(lag_at(observed.sightings, sent.last_due_ns)),
         **tail,
+        "page": msgspec.to_builtins(observed.page),
         "peak_rss_mb": observed.usage.peak_rss_mb,
         "cpu_s": observed.usage.cpu_s,
         "versions": machine.versions(),
