@@ -13,8 +13,8 @@ const FLAGS = [
   "--disable-sync",
 ];
 
-export function launch(executablePath) {
-  return chromium.launch({ executablePath, args: FLAGS });
+export function launch(executablePath, options = {}) {
+  return chromium.launch({ executablePath, args: FLAGS, ...options });
 }
 
 export function findChromium() {

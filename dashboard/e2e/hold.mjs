@@ -37,7 +37,8 @@ await untilTrue(async () => {
   url = await address();
   return url !== undefined;
 });
-const browser = await launch(findChromium());
+// SIGTERM is ours: the page is asked before its browser ends.
+const browser = await launch(findChromium(), { handleSIGTERM: false });
 try {
   const visit = await open(browser, url, { ...DESKTOP, theme: "dark" });
   await untilTrue(() => false);

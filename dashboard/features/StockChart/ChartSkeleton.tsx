@@ -8,7 +8,7 @@ export function ChartSkeleton() {
   return (
     <div
       aria-hidden="true"
-      className="absolute inset-0 flex items-end gap-3 overflow-hidden px-4 pt-10 pb-8 motion-safe:animate-pulse"
+      className="absolute inset-0 flex items-end gap-3 overflow-hidden px-4 pt-10 pb-8"
     >
       {HEIGHTS.map((height, index) => (
         <span
