@@ -13,12 +13,14 @@ import pyarrow.parquet as pq
 
 from conf.errors import FixSetup
 from conf.market.indicators import BAR, FEATURES, advance, new_state
+from models.leaks import Columns, Computed, find_leaks, of_tape
 from models.observation import market_inputs, ordinary_return
 from models.tape import Floats, Integers, Tape
 
 DAY_NS = 86_400_000_000_000
 MINUTE_NS = 60_000_000_000
 _UNIT_UNTIL_KNOWN = 1e-3
+_PROVED_BARS = 1_000
 _NEEDED = ("timestamp", "open", "close", "volume")
 
 
@@ -96,3 +98,21 @@ def tape_of(bars: Bars, spread_bps: float, days_a_session: int = 1) -> Tape:
         ask=following * (1 + half),
         unit=np.nan_to_num(unit, nan=_UNIT_UNTIL_KNOWN),
     )
+
+
+def proves_honest(bars: Bars, spread_bps: float, days_a_session: int) -> list[str]:
+    """Return what of these bars' tape looks ahead; empty if nothing does.
+
+    The first bars are enough: every row is computed alike.
+    """
+    first = slice(0, _PROVED_BARS)
+    time = bars.time_ns[first]
+    columns = {name: getattr(bars, name)[first] for name in _NEEDED[1:]}
+
+    def compute(raw: Columns) -> Computed:
+        known = Bars(raw["time_ns"], raw["open"], raw["close"], raw["volume"])
+        return of_tape(tape_of(known, spread_bps, days_a_session))
+
+    moments = time[:: max(len(time) // 5, 1)][1:4]
+    leaks = find_leaks(compute, {"time_ns": time, **columns}, time, moments.tolist())
+    return [f"{leak.output} {leak.reason}" for leak in leaks]
