@@ -3,12 +3,13 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test check dashboard smoke e2e status stop reset doctor sql evidence \
+.PHONY: help run test check dashboard smoke e2e planted train status stop reset doctor sql evidence \
 	docs format requirements clean
 
 UV_VERSION := 0.13.9
 UV := $(or $(shell command -v uv),.tools/bin/uv)
 READY := .venv/.ready
+RL_READY := .venv/.rl-ready
 INFRA := .venv/bin/python -m infra
 flag = $(if $($(1)),--$(2) '$($(1))')
 PROFILE_FLAG = $(call flag,PROFILE,profile)
@@ -56,6 +57,16 @@ e2e: $(NPM_READY) ## Walk the running page in Chromium: URL= SHOTS=folder OUT= M
 	@$(NPM) run --silent e2e -- $(call flag,URL,url) $(call flag,SHOTS,shots) \
 		$(call flag,OUT,out) $(call flag,MINUTES,memory-minutes)
 
+planted: $(RL_READY) ## Train where the best policy is known: ALGO= SEEDS= QUICK=1 ONLY= OUT=
+	@.venv/bin/python -m models planted $(call flag,ALGO,algo) \
+		$(call flag,SEEDS,seeds) $(if $(QUICK),--quick) $(call flag,ONLY,only) \
+		$(call flag,OUT,out)
+
+train: $(RL_READY) ## Walk forward over recorded bars: BARS=file ALGO= SEEDS= STEPS= OUT=
+	@.venv/bin/python -m models train $(call flag,BARS,bars) \
+		$(call flag,ALGO,algo) $(call flag,SEEDS,seeds) \
+		$(call flag,STEPS,steps) $(call flag,OUT,out)
+
 status: $(READY) ## Show what runs, its rates, lag and disk
 	@$(INFRA) status $(PROFILE_FLAG)
 
@@ -91,6 +102,11 @@ clean: ## Delete the environment and caches; data in var/ stays
 
 $(READY): uv.lock | $(UV)
 	@$(UV) sync --frozen --quiet
+	@touch $@
+
+# What training needs beyond all else: torch, 4.6 GB.
+$(RL_READY): $(READY)
+	@$(UV) sync --frozen --quiet --group rl
 	@touch $@
 
 .PHONY: page-check page-test

@@ -26,6 +26,7 @@ PLANTED = {
         "import conf.lake",
     ),
     "Spark stays in the Spark layers": ("producer", "import pyspark"),
+    "Serving needs no torch": ("gold", "import torch"),
     "What the domain knows is pure": ("conf/market", "import boto3"),
 }
 

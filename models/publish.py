@@ -1,0 +1,145 @@
+"""Train the agents of a version, calibrate them, and put them into the registry.
+
+Needs the dependency group ``rl``.
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from importlib.metadata import version as installed
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from models import calibration
+from models.calibration import Calibration, Reliability, reliability, won
+from models.environment import Rules, Simulation
+from models.observation import ACCOUNT_INPUTS, MARKET_INPUTS
+from models.registry import Card, Registry
+from models.scoring import Network, score
+from models.tape import Booleans, Floats, Integers, Tape, stretches, whole
+from models.train import Lesson, Recipe, train
+
+HORIZON = 10
+_CALIBRATION_SHARE = 0.25
+_LIBRARIES = ("torch", "stable-baselines3", "sb3-contrib", "numpy")
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a version is made of, for its card.
+
+    Attributes:
+        name: Of the model.
+        algorithm: Name of the recipe.
+        data: Tables with their versions, or the command that made the data.
+        is_simulated: The market was.
+        trials: Configurations and seeds ever scored for it.
+        seeds: Of the trainings; the first decides.
+        evidence: ``Evidence.card``, empty where nothing was evaluated.
+        is_leak_free: The look-ahead prover found nothing in the tape's path.
+    """
+
+    name: str
+    algorithm: str
+    data: str
+    is_simulated: bool
+    trials: int
+    seeds: list[int]
+    evidence: dict[str, Any]
+    is_leak_free: bool
+
+
+class Decided(NamedTuple):
+    """Decisions of a network over a tape, an entry each."""
+
+    rows: Integers
+    margins: Floats
+    was_long: Booleans
+    is_long: Booleans
+
+
+def decisions(network: Network, tape: Tape, rules: Rules) -> Decided:
+    """Return what a network decides bar by bar."""
+    simulation = Simulation(tape, 1, rules)
+    simulation.begin(np.ones(1, np.bool_), whole(tape))
+    bars = len(tape) - 1
+    margins = np.empty(bars)
+    was_long, is_long = np.empty(bars, np.bool_), np.empty(bars, np.bool_)
+    for bar in range(bars):
+        scores = score(network, simulation.observe(), simulation.masks())
+        was_long[bar] = simulation.accounts.is_long[0]
+        simulation.step(scores.action)
+        margins[bar] = scores.margin[0]
+        is_long[bar] = simulation.accounts.is_long[0]
+    return Decided(np.arange(bars), margins, was_long, is_long)
+
+
+def outcomes(decided: Decided, tape: Tape, horizon: int) -> tuple[Floats, Booleans]:
+    """Return margins of the decisions that can be judged, and which sides won."""
+    known = slice(0, len(decided.rows) - horizon)
+    cost = float(np.nanmedian(np.log(tape.ask / tape.bid))) / 2
+    wins = won(
+        np.log(tape.mark),
+        decided.rows[known],
+        decided.was_long[known],
+        decided.is_long[known],
+        horizon,
+        cost,
+    )
+    return decided.margins[known], wins
+
+
+def calibrated(network: Network, tape: Tape, rules: Rules) -> Calibration:
+    """Return the confidence map of a network, fitted on a tape it has not seen."""
+    margins, wins = outcomes(decisions(network, tape, rules), tape, HORIZON)
+    return calibration.fit(margins, wins, HORIZON)
+
+
+def judged(
+    network: Network, fitted: Calibration, tape: Tape, rules: Rules
+) -> Reliability:
+    """Return how reliable a fitted confidence is on yet another tape."""
+    margins, wins = outcomes(decisions(network, tape, rules), tape, fitted.horizon)
+    return reliability(fitted.confidence(margins), wins)
+
+
+def publish(
+    registry: Registry,
+    lesson: Lesson,
+    recipe: Recipe,
+    origin: Origin,
+    made: datetime,
+    tell: Callable[[str], None],
+) -> str:
+    """Train one agent per seed and add them as a version; return its name.
+
+    The last quarter of the tape is kept from training: confidence is fitted on it.
+    """
+    stop = int(len(lesson.tape) * (1 - _CALIBRATION_SHARE))
+    past, rest = lesson.tape.part(0, stop), lesson.tape.part(stop, len(lesson.tape))
+    bars = int((lesson.episodes[:, 1] - lesson.episodes[:, 0]).max())
+    shorter = Lesson(past, stretches(past, bars), lesson.rules)
+    networks = []
+    for seed in origin.seeds:
+        networks.append(train(recipe, shorter, seed))
+        tell(f"seed {seed} trained")
+    fitted = calibrated(networks[0], rest, lesson.rules)
+    card = Card(
+        name=origin.name,
+        algorithm=origin.algorithm,
+        head=networks[0].head,
+        activation=networks[0].activation,
+        inputs=[*MARKET_INPUTS, *ACCOUNT_INPUTS],
+        seeds=origin.seeds,
+        data=origin.data,
+        is_simulated=origin.is_simulated,
+        costs=asdict(lesson.rules.costs),
+        trials=origin.trials,
+        is_leak_free=origin.is_leak_free,
+        calibrated_on=fitted.decisions,
+        horizon=fitted.horizon,
+        evidence=origin.evidence,
+        libraries={name: installed(name) for name in _LIBRARIES},
+    )
+    return registry.add(card, networks, fitted, made)

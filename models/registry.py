@@ -1,0 +1,355 @@
+"""Versions of models on the lake's storage, and which of them decides.
+
+A version is a folder: weights as npz, a JSON card, and a manifest with the SHA-256 of
+both, written last. It is never changed. ``roles.json`` names champion and challenger
+and is the one file that moves.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
+from pyarrow import fs
+
+from conf.errors import FixSetup
+from conf.lake.roots import absolute
+from models.calibration import Calibration
+from models.scoring import Network
+from models.weights import (
+    MOST_BYTES,
+    Unacceptable,
+    arrays_of,
+    networks_of,
+    packed,
+    unpacked,
+)
+
+DEMO_LABEL = "demo model, simulated data"
+LEAST_SEEDS = 5
+_MOST_SEEDS = 64
+_MOST_JSON_BYTES = 1024 * 1024
+_TAKE_ANOTHER = "Train it again, or name another version"
+
+
+class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What is known of a version.
+
+    Attributes:
+        name: Of the model; versions of one name succeed each other.
+        algorithm: By which it was trained.
+        head: What the network's outputs are.
+        activation: Of its hidden layers.
+        inputs: Names of its inputs, in order.
+        seeds: Of the trainings; the first decides, the others may disagree.
+        data: What it learnt from: tables with their versions, or the command.
+        is_simulated: It learnt from a simulated market, and its signals say so.
+        costs: By name, in the units of ``Costs``.
+        trials: Configurations and seeds ever scored for it.
+        is_leak_free: The look-ahead prover found nothing.
+        calibrated_on: Decisions that its confidence was fitted on.
+        horizon: Bars over which its confidence counts.
+        evidence: Of the evaluation (``Evidence.card``).
+        libraries: Versions of what trained it.
+    """
+
+    name: str
+    algorithm: str
+    head: Literal["policy", "values", "quantiles"]
+    activation: Literal["tanh", "relu"]
+    inputs: list[str]
+    seeds: list[int]
+    data: str
+    is_simulated: bool
+    costs: dict[str, float]
+    trials: int
+    is_leak_free: bool
+    calibrated_on: int
+    horizon: int
+    evidence: dict[str, Any]
+    libraries: dict[str, str]
+
+    @property
+    def label(self) -> str:
+        """What stands beside the model's signals; empty if nothing must."""
+        return DEMO_LABEL if self.is_simulated else ""
+
+
+class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    sha256: str
+    bytes: int
+
+
+class _Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    weights: _File
+    card: _File
+
+
+class Promotion(msgspec.Struct, frozen=True):
+    """Who became champion, when and why."""
+
+    version: str
+    time: datetime
+    reason: str
+
+
+class Roles(msgspec.Struct, frozen=True):
+    """Which versions serve; the newest promotion is the champion's."""
+
+    challenger: str | None = None
+    promotions: list[Promotion] = []
+
+    @property
+    def champion(self) -> str | None:
+        """Version that decides."""
+        return self.promotions[-1].version if self.promotions else None
+
+
+@dataclass(frozen=True)
+class Model:
+    """A version in memory.
+
+    Attributes:
+        version: Its name in the registry.
+        sha256: Of the manifest, which names every byte of it.
+        card: What is known of it.
+        networks: One per seed; the first decides.
+        calibration: From margins to confidence.
+    """
+
+    version: str
+    sha256: str
+    card: Card
+    networks: tuple[Network, ...]
+    calibration: Calibration
+
+
+def failed_rules(candidate: Card, champion: Card | None) -> list[str]:
+    """Return why a candidate may not decide; empty if it may.
+
+    A model of simulated data shows the system, not an edge: it may serve, labelled,
+    until there is one of real data.
+    """
+    rules = {"the look-ahead prover found a leak": candidate.is_leak_free}
+    if candidate.is_simulated:
+        rules["a model of real data serves"] = champion is None or champion.is_simulated
+    else:
+        before = None if champion is None or champion.is_simulated else champion
+        rules |= {
+            f"fewer than {LEAST_SEEDS} seeds": len(candidate.seeds) >= LEAST_SEEDS,
+            str(candidate.evidence.get("verdict", "it was not evaluated")): (
+                candidate.evidence.get("claims_edge") is True
+            ),
+            "the champion's excess Sharpe ratio is higher": (
+                before is None or _excess(candidate) > _excess(before)
+            ),
+        }
+    return [rule for rule, holds in rules.items() if not holds]
+
+
+def _excess(card: Card) -> float:
+    return float(card.evidence.get("excess_sharpe", {}).get("value", -np.inf))
+
+
+class Registry:
+    """The versions of one model.
+
+    Args:
+        root: Folder or URI (``s3://bucket/path``) of all models.
+        name: Of the model.
+    """
+
+    def __init__(self, root: str, name: str) -> None:
+        located = absolute(root)
+        self._store, path = (
+            fs.FileSystem.from_uri(located)
+            if "://" in located
+            else (fs.LocalFileSystem(), located)
+        )
+        self._name = name
+        self._folder = f"{path}/{name}"
+
+    def add(
+        self,
+        card: Card,
+        networks: Sequence[Network],
+        calibration: Calibration,
+        made: datetime,
+    ) -> str:
+        """Write a version and return its name; ``made`` is part of it."""
+        arrays = arrays_of(networks) | {
+            "calibration.edges": calibration.edges,
+            "calibration.chances": calibration.chances,
+        }
+        weights, described = packed(arrays), msgspec.json.encode(card)
+        version = f"{made:%Y%m%dT%H%M%S}-{_sha256(weights)[:12]}"
+        manifest = _Manifest(
+            _File(_sha256(weights), len(weights)),
+            _File(_sha256(described), len(described)),
+        )
+        self._write(f"versions/{version}/weights.npz", weights)
+        self._write(f"versions/{version}/card.json", described)
+        self._write(f"versions/{version}/manifest.json", msgspec.json.encode(manifest))
+        return version
+
+    def versions(self) -> list[str]:
+        """Return the complete versions, oldest first."""
+        selector = fs.FileSelector(
+            f"{self._folder}/versions", allow_not_found=True, recursive=True
+        )
+        found = self._store.get_file_info(selector)
+        manifests = [
+            info.path for info in found if info.path.endswith("/manifest.json")
+        ]
+        return sorted(path.split("/")[-2] for path in manifests)
+
+    def load(self, version: str) -> Model:
+        """Return a version, checked byte by byte; nothing in it is executed.
+
+        Raises:
+            FixSetup: It is not there, was changed, or is no model; says why.
+        """
+        folder = f"versions/{version}"
+        try:
+            said = self._read(f"{folder}/manifest.json", _MOST_JSON_BYTES)
+            manifest = msgspec.json.decode(said, type=_Manifest)
+            weights = self._checked(f"{folder}/weights.npz", manifest.weights)
+            described = self._checked(f"{folder}/card.json", manifest.card)
+            card = msgspec.json.decode(described, type=Card)
+            arrays = unpacked(weights)
+            if card.name != self._name:
+                raise Unacceptable(f"its card is {card.name!r}'s")
+            if not 0 < len(card.seeds) <= _MOST_SEEDS:
+                raise Unacceptable(f"{len(card.seeds)} seeds")
+            networks = networks_of(
+                arrays, card.head, card.activation, len(card.inputs), len(card.seeds)
+            )
+            calibration = _calibration(card, arrays)
+        except (Unacceptable, msgspec.DecodeError, OSError) as error:
+            raise FixSetup(
+                f"model {self._name} {version}", f"refused: {error}", _TAKE_ANOTHER
+            ) from error
+        return Model(version, _sha256(said), card, networks, calibration)
+
+    def roles(self) -> Roles:
+        """Return who serves; nobody where nothing was promoted."""
+        if self._store.get_file_info(f"{self._folder}/roles.json").type == (
+            fs.FileType.NotFound
+        ):
+            return Roles()
+        said = self._read("roles.json", _MOST_JSON_BYTES)
+        return msgspec.json.decode(said, type=Roles)
+
+    def challenge(self, version: str) -> None:
+        """Let a version decide beside the champion, without effect."""
+        self.load(version)
+        self._assign(Roles(version, self.roles().promotions))
+
+    def promote(self, version: str, time: datetime) -> None:
+        """Make a version champion.
+
+        Raises:
+            FixSetup: A rule of the gate does not hold, or the version is refused.
+        """
+        roles = self.roles()
+        candidate = self.load(version).card
+        champion = self.load(roles.champion).card if roles.champion else None
+        failed = failed_rules(candidate, champion)
+        if failed:
+            raise FixSetup(
+                f"model {self._name} {version}",
+                f"not promoted: {'; '.join(failed)}",
+                "The champion goes on. Look at the evidence of its card",
+            )
+        self._take_over(roles, Promotion(version, time, "passed the gate"))
+
+    def roll_back(self, time: datetime, reason: str) -> str:
+        """Make the champion before this one champion again, and return it.
+
+        Raises:
+            FixSetup: There was none before, or it is refused.
+        """
+        roles = self.roles()
+        former = [p.version for p in roles.promotions if p.version != roles.champion]
+        if not former:
+            raise FixSetup(
+                f"model {self._name}", "no champion before this one", _TAKE_ANOTHER
+            )
+        self.load(former[-1])
+        self._take_over(roles, Promotion(former[-1], time, f"rolled back: {reason}"))
+        return former[-1]
+
+    def _take_over(self, roles: Roles, promotion: Promotion) -> None:
+        challenger = None if roles.challenger == promotion.version else roles.challenger
+        self._assign(Roles(challenger, [*roles.promotions, promotion]))
+
+    def _assign(self, roles: Roles) -> None:
+        self._write("roles.json", msgspec.json.encode(roles))
+
+    def _checked(self, path: str, expected: _File) -> bytes:
+        data = self._read(path, MOST_BYTES)
+        if len(data) != expected.bytes or _sha256(data) != expected.sha256:
+            raise Unacceptable(f"{path.rpartition('/')[2]} is not the manifest's")
+        return data
+
+    def _read(self, path: str, most_bytes: int) -> bytes:
+        with self._store.open_input_stream(f"{self._folder}/{path}") as stream:
+            data: bytes = stream.read(most_bytes + 1)
+        if len(data) > most_bytes:
+            raise Unacceptable(f"{path} has more than {most_bytes} bytes")
+        return data
+
+    def _write(self, path: str, data: bytes) -> None:
+        """Write a file so that a reader sees all of it or nothing."""
+        target = f"{self._folder}/{path}"
+        is_local = isinstance(self._store, fs.LocalFileSystem)
+        if is_local:
+            self._store.create_dir(target.rpartition("/")[0], recursive=True)
+        begun = f"{target}.part" if is_local else target
+        with self._store.open_output_stream(begun) as stream:
+            stream.write(data)
+        if is_local:
+            self._store.move(begun, target)
+
+
+class Champion:
+    """The model that decides; follows promotions, and outlives a bad one.
+
+    Args:
+        registry: Where it comes from.
+    """
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self.model: Model | None = None
+
+    def refresh(self) -> str | None:
+        """Take the newest champion, and return why it was refused, if it was.
+
+        A refused version changes nothing: the model that was there goes on.
+        """
+        try:
+            version = self._registry.roles().champion
+            if version and (self.model is None or self.model.version != version):
+                self.model = self._registry.load(version)
+        except (FixSetup, msgspec.DecodeError, OSError) as error:
+            return str(error)
+        return None
+
+
+def _calibration(card: Card, arrays: dict[str, Any]) -> Calibration:
+    edges, chances = (
+        arrays.get(f"calibration.{name}") for name in ("edges", "chances")
+    )
+    if edges is None or chances is None or len(chances) != len(edges) + 1:
+        raise Unacceptable("its calibration has the wrong shape")
+    if chances.min() < 0 or chances.max() > 1:
+        raise Unacceptable("its calibration holds no probabilities")
+    return Calibration(edges, chances, card.calibrated_on, card.horizon)
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

@@ -1,0 +1,236 @@
+"""Walk forward over a tape: train on what was, judge by what came, seed by seed.
+
+Needs the dependency group ``rl``. What each seed did in each fold is kept as it ends,
+so a study that was stopped goes on where it was.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+
+from models import baselines
+from models.account import Costs
+from models.environment import Rules
+from models.evaluate import Evidence, Fold, Interval, excess_sharpe, walk_forward, weigh
+from models.performance import (
+    Performance,
+    Policy,
+    Trace,
+    deciding,
+    hit_rate,
+    performance,
+    play,
+)
+from models.selection import Ledger, Trial, sharpe
+from models.tape import Tape, stretches
+from models.train import Lesson, Recipe, train
+
+MULTIPLES = (0.0, 1.0, 2.0, 3.0)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a study is made.
+
+    Attributes:
+        name: Of the data and purpose; trials of one name are counted together.
+        configuration: The recipe as one line.
+        costs: At 1x.
+        seeds: Trainings per fold.
+        folds: Tests.
+        embargo: Bars between learning and judging.
+        first_share: Share of the bars that the first fold learns from.
+        episode_bars: Length of a training episode.
+        bars_a_day: What the bootstrap draws together.
+        bars_a_year: Makes ratios annual.
+    """
+
+    name: str
+    configuration: str
+    costs: Costs
+    seeds: int
+    folds: int
+    embargo: int
+    first_share: float
+    episode_bars: int
+    bars_a_day: int
+    bars_a_year: float
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What came out of a study; all of it out of sample.
+
+    Attributes:
+        evidence: And the verdict.
+        seeds: What each seed did at 1x cost.
+        by_cost: IQM of the annual excess Sharpe ratio at each multiple of the costs.
+        baselines: The rivals on the same bars.
+        hit_rate: Mean over seeds of the directional accuracy, by horizon in bars.
+    """
+
+    evidence: Evidence
+    seeds: tuple[Performance, ...]
+    by_cost: dict[float, Interval]
+    baselines: dict[str, Performance]
+    hit_rate: dict[int, float]
+
+
+class Study:
+    """A walk-forward evaluation of one recipe on one tape.
+
+    Args:
+        tape: What is traded.
+        recipe: How each agent is trained.
+        plan: Folds, seeds, costs.
+        notes: Folder of what was found so far.
+        tell: Called with a line after each training.
+    """
+
+    def __init__(
+        self,
+        tape: Tape,
+        recipe: Recipe,
+        plan: Plan,
+        notes: Path,
+        tell: Callable[[str], None],
+    ) -> None:
+        self._tape, self._recipe, self._plan = tape, recipe, plan
+        self._notes, self._tell = notes, tell
+        self._folds = walk_forward(
+            len(tape), plan.folds, plan.embargo, plan.first_share
+        )
+        # Notes of other data, costs or settings must not be taken for these.
+        spoken = f"{plan} {recipe.steps} {recipe.windows} {sorted(recipe.settings)}"
+        columns = tape.features.tobytes() + tape.ask.tobytes()
+        known = hashlib.sha256(spoken.encode() + columns)
+        self._key = known.hexdigest()[:12]
+
+    def run(self) -> Findings:
+        """Return what was found; every trial is in the ledger before it is judged."""
+        plan = self._plan
+        ledger = Ledger(self._notes / "trials.jsonl")
+        traces = [self._seed(seed) for seed in range(plan.seeds)]
+        self._count(ledger, [by_cost[1.0] for by_cost in traces])
+        tried = [trial.sharpe for trial in ledger.trials(plan.name)]
+        once = [by_cost[1.0] for by_cost in traces]
+        twice = [by_cost[2.0] for by_cost in traces]
+        rivals = self._rivals()
+        year, day = plan.bars_a_year, plan.bars_a_day
+        return Findings(
+            evidence=weigh(once, twice, list(rivals.values()), tried, year, day),
+            seeds=tuple(performance(trace, year, day) for trace in once),
+            by_cost={
+                multiple: excess_sharpe([of[multiple] for of in traces], year, day)
+                for multiple in MULTIPLES
+            },
+            baselines={
+                name: performance(trace, year, day)
+                for name, trace in (rivals | self._by_chance(once[0])).items()
+            },
+            hit_rate={
+                horizon: float(np.mean([hit_rate(trace, horizon) for trace in once]))
+                for horizon in (1, 5, 15)
+            },
+        )
+
+    def _count(self, ledger: Ledger, traces: Sequence[Trace]) -> None:
+        plan = self._plan
+        configuration = f"{plan.configuration} {self._key}"
+        counted = {
+            trial.seed
+            for trial in ledger.trials(plan.name)
+            if trial.configuration == configuration
+        }
+        ledger.add(
+            [
+                Trial(plan.name, configuration, seed, sharpe(trace.excess))
+                for seed, trace in enumerate(traces)
+                if seed not in counted
+            ]
+        )
+
+    def _seed(self, seed: int) -> dict[float, Trace]:
+        """Return what one seed did over all folds, at each multiple of the costs."""
+        kept = self._notes / f"{self._key}-{seed}.npz"
+        if not kept.exists():
+            parts = [self._fold(fold, seed) for fold in self._folds]
+            by_cost = {m: joined([part[m] for part in parts]) for m in MULTIPLES}
+            _save(kept, by_cost)
+        return _load(kept)
+
+    def _fold(self, fold: Fold, seed: int) -> dict[float, Trace]:
+        past = self._tape.part(0, fold.train_stop)
+        rules = Rules(self._plan.costs)
+        lesson = Lesson(past, stretches(past, self._plan.episode_bars), rules)
+        network = train(self._recipe, lesson, seed)
+        played = self._played(deciding(network), fold)
+        self._tell(
+            f"seed {seed}, bars from {fold.test_first}: "
+            f"{played[1.0].traded.sum()} trades, exposure {played[1.0].exposure:.2f}"
+        )
+        return played
+
+    def _played(self, policy: Policy, fold: Fold) -> dict[float, Trace]:
+        future = self._tape.part(fold.test_first, fold.test_stop)
+        return {
+            multiple: play(policy, future, Rules(self._plan.costs.times(multiple)))
+            for multiple in MULTIPLES
+        }
+
+    def _rivals(self) -> dict[str, Trace]:
+        """Return the baselines over the same folds."""
+        parts: dict[str, list[Trace]] = {}
+        for fold in self._folds:
+            past = self._tape.part(0, fold.train_stop)
+            future = self._tape.part(fold.test_first, fold.test_stop)
+            cost = float(np.nanmedian(np.log(past.ask / past.bid))) / 2
+            policies = baselines.rules(future)
+            policies["supervised one-step"] = baselines.one_step(past, future, cost)
+            for name, policy in policies.items():
+                trace = play(policy, future, Rules(self._plan.costs))
+                parts.setdefault(name, []).append(trace)
+        return {name: joined(traces) for name, traces in parts.items()}
+
+    def _by_chance(self, agent: Trace) -> dict[str, Trace]:
+        """Return the random policies of the agent's turnover, laid end to end."""
+        traces = [
+            play(
+                policy,
+                self._tape.part(fold.test_first, fold.test_stop),
+                Rules(self._plan.costs),
+            )
+            for fold in self._folds
+            for policy in baselines.random_like(agent, seed=fold.test_first)
+        ]
+        return {"random, same turnover": joined(traces)}
+
+
+def joined(traces: Sequence[Trace]) -> Trace:
+    """Return traces end to end."""
+    columns = {
+        field.name: np.concatenate([getattr(trace, field.name) for trace in traces])
+        for field in fields(Trace)
+    }
+    return Trace(**columns)
+
+
+def _save(path: Path, by_cost: dict[float, Trace]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    columns = {
+        f"{field.name}_{multiple}": getattr(trace, field.name)
+        for multiple, trace in by_cost.items()
+        for field in fields(trace)
+    }
+    np.savez(path, allow_pickle=False, **columns)
+
+
+def _load(path: Path) -> dict[float, Trace]:
+    with np.load(path) as columns:
+        return {
+            cost: Trace(**{f.name: columns[f"{f.name}_{cost}"] for f in fields(Trace)})
+            for cost in MULTIPLES
+        }

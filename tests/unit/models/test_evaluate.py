@@ -1,0 +1,157 @@
+"""Folds, intervals, and the rule of a claim."""
+
+import numpy as np
+import pytest
+
+from models.account import Costs
+from models.baselines import one_step, random_like, rules
+from models.environment import Rules
+from models.evaluate import (
+    Evidence,
+    excess_sharpe,
+    interquartile_mean,
+    walk_forward,
+    weigh,
+)
+from models.observation import MARKET_INPUTS
+from models.performance import (
+    MINUTES_A_YEAR,
+    Trace,
+    hit_rate,
+    performance,
+    play,
+    wanting,
+)
+from models.selection import sharpe
+from models.tape import Tape
+from tests.unit.models.tapes import walk
+
+DAY = 100
+
+
+def trace(seed: int, skill: float = 0.0, bars: int = 20 * DAY) -> Trace:
+    rng = np.random.default_rng(seed)
+    asset = rng.normal(0, 1e-3, bars)
+    is_long = rng.random(bars) < 0.5
+    is_long |= (asset > 0) & (rng.random(bars) < skill)
+    traded = np.concatenate([is_long[:1], is_long[1:] ^ is_long[:-1]])
+    gross = is_long * asset
+    return Trace(gross - 1e-5 * traded, asset, is_long, traded, gross)
+
+
+def clone_of_hold(seed: int) -> Trace:
+    asset = np.random.default_rng(seed).normal(2e-4, 1e-3, 20 * DAY)
+    traded = np.zeros(len(asset), np.bool_)
+    traded[0] = True
+    return Trace(asset, asset, np.ones_like(traded), traded, asset)
+
+
+def weighed(traces: list[Trace]) -> Evidence:
+    tried = [sharpe(trace.excess) for trace in traces]
+    rivals = [trace(seed) for seed in range(900, 905)]
+    return weigh(traces, traces, rivals, tried, MINUTES_A_YEAR, DAY)
+
+
+def test_folds_learn_from_the_past_alone():
+    folds = walk_forward(1_000, 4, embargo=50, first_share=0.5)
+    assert [fold.test_first for fold in folds] == [500, 625, 750, 875]
+    assert all(fold.test_first - fold.train_stop == 50 for fold in folds)
+    assert folds[-1].test_stop == 1_000
+    with pytest.raises(ValueError, match="too few"):
+        walk_forward(60, 4, embargo=50, first_share=0.5)
+
+
+def test_the_interquartile_mean_forgets_the_extremes():
+    assert interquartile_mean(np.array([-100.0, 1, 2, 3, 4, 5, 6, 900])) == 3.5
+
+
+def test_skill_is_claimed_and_noise_is_not():
+    skilled = weighed([trace(seed, skill=0.3) for seed in range(5)])
+    assert skilled.claims_edge, skilled.verdict
+    assert skilled.excess_sharpe.low > 0
+    noise = weighed([trace(seed) for seed in range(5)])
+    assert not noise.claims_edge
+    assert noise.verdict.startswith("no edge demonstrated: ")
+
+
+def test_noise_is_hardly_ever_claimed():
+    claims = [weighed([trace(seed)]).claims_edge for seed in range(30)]
+    assert sum(claims) <= 2
+
+
+def test_a_clone_of_buy_and_hold_claims_nothing():
+    clone = clone_of_hold(1)
+    assert sharpe(clone.returns) * MINUTES_A_YEAR**0.5 > 10
+    evidence = weighed([clone])
+    assert evidence.excess_sharpe.value == 0
+    assert "always or never invested" in evidence.failed
+
+
+def test_the_interval_holds_the_truth_about_as_often_as_it_says():
+    zero = 0
+    for seed in range(30):
+        found = excess_sharpe([trace(seed)], MINUTES_A_YEAR, DAY)
+        # a round trip's cost is far below what a day's luck moves
+        zero += found.low <= 0 <= found.high
+    assert zero >= 25
+
+
+def test_figures_of_a_trace_by_hand():
+    asset = np.array([0.1, -0.5, 0.2, 0.0])
+    is_long = np.array([True, False, True, True])
+    traded = np.array([True, True, True, False])
+    returns = np.array([0.1, -0.01, 0.2, 0.0])
+    known = Trace(returns, asset, is_long, traded, is_long * asset)
+    figures = performance(known, bars_a_year=4, bars_a_day=2)
+    assert figures.net_return == pytest.approx(1.1 * 0.99 * 1.2 - 1)
+    assert figures.max_drawdown == pytest.approx(0.01)
+    assert figures.trades == 3
+    assert figures.win_rate == 1
+    assert figures.exposure == 0.75
+    assert figures.mean_holding_bars == 1.5
+    assert figures.cost_share_of_gross == pytest.approx(0.01 / 0.3)
+    assert figures.worst_day == pytest.approx(0.09)
+    assert hit_rate(known, 1) == 0.75
+
+
+def with_inputs(tape: Tape) -> Tape:
+    features = np.random.default_rng(1).normal(size=(len(tape), len(MARKET_INPUTS)))
+    return Tape(**(vars(tape) | {"features": features}))
+
+
+def test_baselines_trade_on_the_agent_s_terms():
+    tape = with_inputs(walk(2_000))
+    costs = Rules(Costs(fee_bps=1))
+    traces = {name: play(policy, tape, costs) for name, policy in rules(tape).items()}
+    assert not traces["flat"].returns.any()
+    assert traces["hold"].traded.sum() == 1
+    assert traces["rsi 14 30/70"].traded.sum() > 20
+    turnover = traces["macd 12/26/9"].traded.sum()
+    random = [
+        play(policy, tape, costs).traded.sum()
+        for policy, _ in zip(
+            random_like(traces["macd 12/26/9"], 1), range(5), strict=False
+        )
+    ]
+    assert np.mean(random) == pytest.approx(turnover, rel=0.15)
+
+
+def test_net_falls_strictly_when_costs_rise():
+    tape = with_inputs(walk(2_000))
+    policy = rules(tape)["macd 12/26/9"]
+    nets = [
+        play(policy, tape, Rules(Costs(fee_bps=1).times(multiple))).returns.sum()
+        for multiple in (0, 1, 2, 3)
+    ]
+    assert nets == sorted(nets, reverse=True)
+    assert len(set(nets)) == 4
+
+
+def test_the_supervised_rival_finds_a_visible_signal():
+    tape = walk(4_000, spread_bps=1)
+    log_returns = np.diff(np.log(tape.mark), append=np.log(tape.mark[-1]))
+    tape.features[:, 0] = log_returns * 1e3
+    policy = one_step(tape.part(0, 2_000), tape.part(2_000, 4_000), cost=1e-4)
+    found = play(policy, tape.part(2_000, 4_000), Rules())
+    always = play(wanting(np.ones(2_000, np.bool_)), tape.part(2_000, 4_000), Rules())
+    assert sharpe(found.returns) > sharpe(always.returns) + 0.3

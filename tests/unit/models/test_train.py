@@ -1,0 +1,88 @@
+"""Training: the same seed gives the same weights, and the numpy net is torch's."""
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.planted import DAY_BARS, visible
+from models.planted_play import play
+from models.scoring import Network, score
+from models.tape import stretches
+
+if importlib.util.find_spec("torch") is None:
+    pytest.skip("needs the group rl: uv sync --group rl", allow_module_level=True)
+
+import torch
+
+from models.environment import TradingWindows
+from models.train import RECIPES, Lesson, Recipe, network_of, train
+from models.windows import SB3Windows
+
+# torch's own warnings are not ours to mend
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+
+def shortened(algorithm: str, steps: int, **settings) -> Recipe:
+    recipe = RECIPES[algorithm]
+    return Recipe(
+        recipe.algorithm, recipe.windows, steps, {**recipe.settings, **settings}
+    )
+
+
+def lesson(bars: int = 20_000) -> Lesson:
+    market = visible("visible_ar1", 1.0)
+    tape = market.tape(market.draw(bars, np.random.default_rng(3)))
+    return Lesson(tape, stretches(tape, DAY_BARS))
+
+
+def weights(network: Network) -> bytes:
+    return b"".join(weight.tobytes() for weight in network.actor.weights)
+
+
+@pytest.mark.parametrize("algorithm", ["maskable-ppo", "ppo"])
+def test_the_same_seed_gives_the_same_weights(algorithm: str):
+    recipe = shortened(algorithm, 8_192)
+    first, again, other = (train(recipe, lesson(), seed) for seed in (1, 1, 2))
+    assert weights(first) == weights(again) != weights(other)
+
+
+@pytest.mark.parametrize("algorithm", ["dqn", "qr-dqn"])
+def test_off_policy_algorithms_give_q_values(algorithm: str):
+    recipe = shortened(algorithm, 400, learning_starts=100, buffer_size=1_000)
+    network = train(recipe, lesson(), 1)
+    rows = np.random.default_rng(1).normal(size=(5, network.inputs))
+    scores = score(network, rows, np.ones((5, 3), np.bool_))
+    assert np.isfinite(scores.by_action).all()
+    assert np.isfinite(scores.spread).all() == (algorithm == "qr-dqn")
+
+
+@pytest.mark.parametrize("algorithm", ["maskable-ppo", "dqn", "qr-dqn"])
+def test_scores_are_torch_s(algorithm: str):
+    recipe = shortened(algorithm, 0)
+    kind, known = recipe.algorithm, lesson(1_000)
+    windows = TradingWindows(known.tape, known.episodes, 2)
+    learner = kind("MlpPolicy", SB3Windows(windows, 1e-4, 1), seed=1, **recipe.settings)
+    network = network_of(learner)
+    rows = np.random.default_rng(1).normal(size=(40, network.inputs))
+    scores = score(network, rows, np.ones((40, 3), np.bool_))
+    with torch.no_grad():
+        seen = torch.as_tensor(rows, dtype=torch.float32)
+        if algorithm == "maskable-ppo":
+            expected = learner.policy.get_distribution(seen).distribution.logits
+        elif algorithm == "dqn":
+            expected = learner.q_net(seen)
+        else:
+            expected = learner.quantile_net(seen).mean(1)
+    assert scores.by_action == pytest.approx(expected.numpy(), abs=1e-5)
+
+
+def test_an_agent_finds_the_planted_signal_and_tensorboard_files(tmp_path: Path):
+    told: list[int] = []
+    recipe = shortened("maskable-ppo", 65_536)
+    network = train(recipe, lesson(), 1, tmp_path, told.append)
+    market = visible("visible_ar1", 1.0)
+    assert play(network, market, 20_000, 5).share_of(market.optimum) > 0.6
+    assert list(tmp_path.glob("seed_1_*/events.out.tfevents.*"))
+    assert told[-1] == 65_536
