@@ -12,9 +12,9 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from conf.errors import FixSetup
-from conf.market.indicators import BAR, FEATURES, advance, new_state
+from conf.market.indicators import BAR
 from models.leaks import Columns, Computed, find_leaks, of_tape
-from models.observation import market_inputs, ordinary_return
+from models.observation import columns_of, market_inputs, ordinary_return
 from models.tape import Floats, Integers, Tape
 
 DAY_NS = 86_400_000_000_000
@@ -81,11 +81,9 @@ def tape_of(bars: Bars, spread_bps: float, days_a_session: int = 1) -> Tape:
     rows["session_close_ns"] = ends * MINUTE_NS
     rows["window_start_ns"] = place * MINUTE_NS
     rows["close"], rows["volume"], rows["split_ratio"] = bars.close, bars.volume, 1.0
-    features = advance(new_state(1), rows)[1]
-    columns = {name: features[name].astype(np.float64) for name in FEATURES.names or ()}
+    columns = columns_of(rows)
     # How long a session lasts is not known from a bar of it: only its beginning is.
     columns["minutes_to_close"] = -columns["minutes_since_open"]
-    columns["close"] = bars.close
     following = np.append(bars.open[1:], np.nan)
     half = spread_bps / 2 * 1e-4
     unit = ordinary_return(columns)

@@ -7,7 +7,9 @@ returns and distances count in units of the symbol's own volatility, so no price
 from collections.abc import Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
+from conf.market.indicators import FEATURES, advance, new_state
 from models.account import Accounts
 from models.tape import Floats, Integers, Tape
 
@@ -49,6 +51,17 @@ _BARS_OF_RETURN = {"return_1m": 1, "return_5m": 5, "return_15m": 15, "return_1h"
 _BARS_OF_PROFIT = 60
 
 Columns = Mapping[str, Floats]
+
+
+def columns_of(bars: NDArray[np.void]) -> dict[str, Floats]:
+    """Return the columns of ``silver.features``, and ``close``, of one symbol's bars.
+
+    Args:
+        bars: Ascending, of the type ``conf.market.indicators.BAR``.
+    """
+    rows = advance(new_state(1), bars)[1]
+    columns = {name: rows[name].astype(np.float64) for name in FEATURES.names or ()}
+    return columns | {"close": bars["close"]}
 
 
 def ordinary_return(columns: Columns) -> Floats:

@@ -1,7 +1,8 @@
 """Play a policy over a tape, and what it looked like."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
 
 import numpy as np
 
@@ -43,6 +44,27 @@ class Trace:
     def excess(self) -> Floats:
         """Return beyond holding the symbol with the account's mean exposure."""
         return self.returns - self.exposure * self.asset
+
+
+def save(path: Path, traces: Sequence[Trace]) -> None:
+    """Write traces into one npz file; its folder is made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    columns = {
+        f"{field.name}_{place}": getattr(trace, field.name)
+        for place, trace in enumerate(traces)
+        for field in fields(trace)
+    }
+    np.savez(path, allow_pickle=False, **columns)
+
+
+def load(path: Path) -> list[Trace]:
+    """Return the traces that ``save`` wrote, in their order."""
+    names = [field.name for field in fields(Trace)]
+    with np.load(path) as columns:
+        return [
+            Trace(**{name: columns[f"{name}_{place}"] for name in names})
+            for place in range(len(columns.files) // len(names))
+        ]
 
 
 def play(policy: Policy, tape: Tape, rules: Rules) -> Trace:

@@ -13,8 +13,8 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from conf.market.indicators import BAR, FEATURES, advance, new_state
-from models.observation import market_inputs, ordinary_return
+from conf.market.indicators import BAR
+from models.observation import columns_of, market_inputs, ordinary_return
 from models.optimum import (
     Optimum,
     autoregressive_chain,
@@ -210,9 +210,7 @@ def sees_indicators(price: Floats, signals: Floats) -> tuple[Floats, Floats]:
     bars["session_open_ns"] = bars["session"] * DAY_BARS * MINUTE_NS
     bars["session_close_ns"] = bars["session_open_ns"] + DAY_BARS * MINUTE_NS
     bars["close"], bars["volume"], bars["split_ratio"] = price, 100.0, 1.0
-    rows = advance(new_state(1), bars)[1]
-    columns = {name: rows[name].astype(np.float64) for name in FEATURES.names or ()}
-    columns["close"] = price
+    columns = columns_of(bars)
     return market_inputs(columns), np.nan_to_num(ordinary_return(columns), nan=SIGMA)
 
 

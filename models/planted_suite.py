@@ -8,7 +8,7 @@ import itertools
 import json
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -157,13 +157,13 @@ class Suite:
     def _traces(self, question: Question) -> "Traces":
         """Return what an agent did on the bars after its history, at 1x and 2x cost."""
         name = f"{question.market.name}-{question.draw}-{question.seed}"
-        kept = self._notes.with_name(f"{self._notes.stem}-{self.recipe.steps}") / name
-        if not kept.with_suffix(".npz").exists():
-            kept.parent.mkdir(parents=True, exist_ok=True)
+        folder = self._notes.with_name(f"{self._notes.stem}-{self.recipe.steps}")
+        kept = folder / f"{name}.npz"
+        if not kept.exists():
             traces = _after(self.recipe, question)
-            _save(kept.with_suffix(".npz"), traces)
+            performance.save(kept, traces)
             self._tell(f"{name}: {traces[0].returns.mean() / BPS:.4f} bp/min after")
-        return _load(kept.with_suffix(".npz"))
+        return performance.load(kept)
 
 
 Traces = list[Trace]
@@ -181,23 +181,6 @@ def _after(recipe: Recipe, question: Question) -> Traces:
     )
     rivals = itertools.islice(random_like(once, question.draw), _RIVALS)
     return [once, twice, *(performance.play(rival, tape, Rules()) for rival in rivals)]
-
-
-def _save(path: Path, traces: Traces) -> None:
-    columns = {
-        f"{field.name}_{place}": getattr(trace, field.name)
-        for place, trace in enumerate(traces)
-        for field in fields(trace)
-    }
-    np.savez(path, **columns)
-
-
-def _load(path: Path) -> Traces:
-    with np.load(path) as columns:
-        return [
-            Trace(**{f.name: columns[f"{f.name}_{place}"] for f in fields(Trace)})
-            for place in range(2 + _RIVALS)
-        ]
 
 
 def learn(recipe: Recipe, question: Question) -> Network:

@@ -78,14 +78,13 @@ def decisions(network: Network, tape: Tape, rules: Rules) -> Decided:
 def outcomes(decided: Decided, tape: Tape, horizon: int) -> tuple[Floats, Booleans]:
     """Return margins of the decisions that can be judged, and which sides won."""
     known = slice(0, len(decided.rows) - horizon)
-    cost = float(np.nanmedian(np.log(tape.ask / tape.bid))) / 2
     wins = won(
         np.log(tape.mark),
         decided.rows[known],
         decided.was_long[known],
         decided.is_long[known],
         horizon,
-        cost,
+        tape.side_cost,
     )
     return decided.margins[known], wins
 

@@ -21,8 +21,10 @@ from models.performance import (
     Trace,
     deciding,
     hit_rate,
+    load,
     performance,
     play,
+    save,
 )
 from models.selection import Ledger, Trial, sharpe
 from models.tape import Tape, stretches
@@ -158,9 +160,8 @@ class Study:
         kept = self._notes / f"{self._key}-{seed}.npz"
         if not kept.exists():
             parts = [self._fold(fold, seed) for fold in self._folds]
-            by_cost = {m: joined([part[m] for part in parts]) for m in MULTIPLES}
-            _save(kept, by_cost)
-        return _load(kept)
+            save(kept, [joined([part[m] for part in parts]) for m in MULTIPLES])
+        return dict(zip(MULTIPLES, load(kept), strict=True))
 
     def _fold(self, fold: Fold, seed: int) -> dict[float, Trace]:
         past = self._tape.part(0, fold.train_stop)
@@ -187,9 +188,10 @@ class Study:
         for fold in self._folds:
             past = self._tape.part(0, fold.train_stop)
             future = self._tape.part(fold.test_first, fold.test_stop)
-            cost = float(np.nanmedian(np.log(past.ask / past.bid))) / 2
             policies = baselines.rules(future)
-            policies["supervised one-step"] = baselines.one_step(past, future, cost)
+            policies["supervised one-step"] = baselines.one_step(
+                past, future, past.side_cost
+            )
             for name, policy in policies.items():
                 trace = play(policy, future, Rules(self._plan.costs))
                 parts.setdefault(name, []).append(trace)
@@ -216,21 +218,3 @@ def joined(traces: Sequence[Trace]) -> Trace:
         for field in fields(Trace)
     }
     return Trace(**columns)
-
-
-def _save(path: Path, by_cost: dict[float, Trace]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    columns = {
-        f"{field.name}_{multiple}": getattr(trace, field.name)
-        for multiple, trace in by_cost.items()
-        for field in fields(trace)
-    }
-    np.savez(path, allow_pickle=False, **columns)
-
-
-def _load(path: Path) -> dict[float, Trace]:
-    with np.load(path) as columns:
-        return {
-            cost: Trace(**{f.name: columns[f"{f.name}_{cost}"] for f in fields(Trace)})
-            for cost in MULTIPLES
-        }

@@ -47,6 +47,11 @@ class Tape:
     def __len__(self) -> int:
         return len(self.time_ns)
 
+    @property
+    def side_cost(self) -> float:
+        """Log-return that one order ordinarily costs: half the median spread."""
+        return float(np.nanmedian(np.log(self.ask / self.bid))) / 2
+
     def part(self, first: int, stop: int) -> "Tape":
         """Return the decisions ``[first, stop)``."""
         columns = {f.name: getattr(self, f.name)[first:stop] for f in fields(self)}

@@ -2,6 +2,8 @@
 import { execSync } from "node:child_process";
 import { chromium } from "playwright-core";
 
+export const DESKTOP = { width: 1440, height: 900 };
+
 const FLAGS = [
   "--headless",
   "--no-sandbox",

@@ -6,10 +6,9 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
 import { parseArgs } from "node:util";
-import { findChromium, gathered, launch, open } from "./browser.mjs";
+import { DESKTOP, findChromium, gathered, launch, open } from "./browser.mjs";
 
 const LOOK_EVERY_MS = 200;
-const DESKTOP = { width: 1440, height: 900 };
 
 const { values: options } = parseArgs({
   options: { api: { type: "string" }, out: { type: "string" } },

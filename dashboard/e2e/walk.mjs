@@ -9,13 +9,12 @@ import { spawn } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { findChromium, gathered, launch, open } from "./browser.mjs";
+import { DESKTOP, findChromium, gathered, launch, open } from "./browser.mjs";
 import { axeViolations, hasHorizontalScroll, memory } from "./measures.mjs";
 import { STEPS, survivesRestart } from "./steps.mjs";
 
 const CLS_MAX = 0.1;
 const MEMORY_SLOPE_MAX = 1; // MB per 10 minutes
-const DESKTOP = { width: 1440, height: 900 };
 const PHONE = { width: 390, height: 844 };
 const NARROWEST = { width: 360, height: 740 };
 const THEMES = ["dark", "light"];

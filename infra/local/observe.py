@@ -14,12 +14,12 @@ from conf.errors import FixSetup
 from conf.logs import get_logger
 from conf.settings import ROOT, Settings
 from infra.local import leash
-from infra.local.page import Page, holding, read_page, require_browser
+from infra.local.page import Page, holding, require_browser
 from infra.local.reader import Sighting, read_sightings
 from infra.local.samples import Usage
 from infra.local.services import get
 from infra.local.shown import Shown, collect
-from infra.local.state import LIVE, RunStatus, run_folder
+from infra.local.state import LIVE, RunStatus, read, run_folder
 from infra.local.stream_reader import read_heard
 from infra.local.supervisor import Pipeline
 
@@ -129,29 +129,37 @@ def observe(
         if with_page:
             visit.enter_context(_beside(*holding(api, looked)))
         pipeline.launch()
-        market, shown = Market(settings.simulator.port), 0.0
-        while not pipeline.wait(1.0):
-            status = pipeline.status
+        for status, market in _watched(pipeline, settings):
             usage.add(status.processes)
             if market.finished:
                 visit.close()  # before the API, whose end the page would show
                 pipeline.request_drain()
-            elif status.state == LIVE:
-                market.look()
             if strike and market.open_s > strike_after_s:
                 strike(pipeline, settings)
                 strike = None
-            if time.monotonic() - shown > _SHOW_EVERY_S:
-                shown = time.monotonic()
-                _show(status, market)
     sightings = read_sightings(log)
     return Observation(
         sightings,
         usage,
         _first_gold_s(sightings, began_ns),
         shown=collect(read_heard(heard)) if api.exists() else None,
-        page=read_page(looked),
+        page=read(looked, Page),
     )
+
+
+def _watched(
+    pipeline: Pipeline, settings: Settings
+) -> Iterator[tuple[RunStatus, Market]]:
+    """Look at a pipeline and its market once a second until the pipeline has ended."""
+    market, shown = Market(settings.simulator.port), 0.0
+    while not pipeline.wait(1.0):
+        status = pipeline.status
+        if status.state == LIVE and not market.finished:
+            market.look()
+        if time.monotonic() - shown > _SHOW_EVERY_S:
+            shown = time.monotonic()
+            _show(status, market)
+        yield status, market
 
 
 def _reader(module: str, *arguments: object) -> list[object]:

@@ -18,7 +18,7 @@ from conf import logs
 from conf.errors import FixSetup
 from conf.settings import ROOT, Settings, load
 from infra.local.services import API
-from infra.local.state import run_folder
+from infra.local.state import ApiStatus, read, run_folder, settled_in
 from infra.local.supervisor import Pipeline
 
 DASHBOARD = ROOT / "dashboard"
@@ -83,13 +83,6 @@ def holding(api: Path, out: Path) -> list[str]:
     return ["node", script, "--api", str(api), "--out", str(out)]
 
 
-def read_page(out: Path) -> Page | None:
-    """Return what a page said of itself; None if it said nothing."""
-    if not out.exists():
-        return None
-    return msgspec.json.decode(out.read_bytes(), type=Page)
-
-
 def walk(settings: Settings, *options: str, kill_api: bool) -> dict[str, Any]:
     """Run a pipeline, walk its page, drain it; return the walk's result.
 
@@ -104,17 +97,13 @@ def walk(settings: Settings, *options: str, kill_api: bool) -> dict[str, Any]:
     require_browser()
     with Pipeline(settings) as pipeline:
         pipeline.launch()
-        while pipeline.status.first_gold_s is None:
-            if pipeline.wait(0.5):
-                raise FixSetup("pipeline", "ended without gold", "See its logs")
-        url = _url(run_folder(settings) / "api.json")
+        pipeline.until_gold()
+        api = read(run_folder(settings) / "api.json", ApiStatus)
+        if api is None or api.url is None:
+            raise FixSetup("API", "does not answer", "See api.log")
         if kill_api:
             options = (*options, "--restart", f"kill -9 {pipeline.pid(API)}")
-        found = _walk(["--url", url, *options])
-        pipeline.request_drain()
-        while not pipeline.wait(1.0):
-            continue
-    return found
+        return _walk(["--url", api.url, *options])
 
 
 def _walk(options: Sequence[str]) -> dict[str, Any]:
@@ -130,10 +119,6 @@ def _walk(options: Sequence[str]) -> dict[str, Any]:
     return found
 
 
-def _url(api: Path) -> str:
-    return str(msgspec.json.decode(api.read_bytes())["url"])
-
-
 def main() -> int:
     """Print the result; return the exit code: 0 if nothing failed."""
     parser = ArgumentParser(description=__doc__)
@@ -147,15 +132,8 @@ def main() -> int:
     logs.configure("page", level=chosen.log_level)
     var = chosen.var / "page"
     shutil.rmtree(var, ignore_errors=True)
-    lake = {"root": str(var / "lake"), "checkpoints": str(var / "checkpoints")}
     market = chosen.simulator.model_copy(update={"rate_per_s": given.rate})
-    settings = chosen.model_copy(
-        update={
-            "var": var,
-            "simulator": market,
-            "lake": chosen.lake.model_copy(update=lake),
-        }
-    )
+    settings = settled_in(chosen, var).model_copy(update={"simulator": market})
     minutes = ("--memory-minutes", str(given.memory_minutes))
     result = walk(settings, *minutes, kill_api=not given.keep_api)
     if result["passed"]:

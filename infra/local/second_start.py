@@ -9,8 +9,8 @@ import sys
 import msgspec
 
 from conf import logs
-from conf.errors import FixSetup
 from conf.settings import Settings, load
+from infra.local.state import settled_in
 from infra.local.supervisor import Pipeline
 
 _RUN_ON_S = 20.0
@@ -23,10 +23,7 @@ def second_start(settings: Settings) -> float:
         FixSetup: The pipeline cannot run, or ended before it showed gold.
     """
     var = settings.var / "second-start"
-    lake = {"root": str(var / "lake"), "checkpoints": str(var / "checkpoints")}
-    chosen = settings.model_copy(
-        update={"var": var, "lake": settings.lake.model_copy(update=lake)}
-    )
+    chosen = settled_in(settings, var)
     shutil.rmtree(var, ignore_errors=True)
     first_gold_s(chosen, run_on_s=_RUN_ON_S)
     seconds = first_gold_s(chosen, run_on_s=0)
@@ -43,12 +40,9 @@ def first_gold_s(settings: Settings, *, run_on_s: float) -> float:
     """
     with Pipeline(settings) as pipeline:
         pipeline.launch()
-        while not pipeline.wait(0.5):
-            seconds = pipeline.status.first_gold_s
-            if seconds is not None:
-                pipeline.wait(run_on_s)
-                return seconds
-    raise FixSetup("pipeline", "ended without a row of gold", "See its logs")
+        seconds = pipeline.until_gold()
+        pipeline.wait(run_on_s)
+        return seconds
 
 
 def main() -> int:

@@ -24,6 +24,7 @@ from infra.local.kinds import KINDS
 from infra.local.kinesis.store import DATABASE_NAME
 from infra.local.latency import SECOND_NS, Lag, lag_at, measure
 from infra.local.observe import Observation, Strike, observe
+from infra.local.state import settled_in
 from infra.local.truth import Summary, read_summary
 from infra.local.verdict import broken_bounds
 
@@ -117,14 +118,11 @@ def prepared(settings: Settings, *, seconds: float, rate: int) -> Settings:
         faults = {"duplicate_rate": DUPLICATE_RATE}
     simulator = settings.simulator.model_copy(update=market)
     shards = max(2, math.ceil((nominal_rate(simulator) or rate) / SHARD_RATE_PER_S))
-    lake = {"root": str(var / "lake"), "checkpoints": str(var / "checkpoints")}
-    return settings.model_copy(
+    return settled_in(settings, var).model_copy(
         update={
-            "var": var,
             "simulator": simulator,
             "emulator": settings.emulator.model_copy(update=faults),
             "kinesis": settings.kinesis.model_copy(update={"shards": shards}),
-            "lake": settings.lake.model_copy(update=lake),
         }
     )
 

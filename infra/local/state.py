@@ -160,6 +160,13 @@ def read(path: Path, kind: type[T]) -> T | None:
         return None
 
 
+def settled_in(settings: Settings, var: Path) -> Settings:
+    """Return the settings of a run on a var folder and lake of its own."""
+    lake = {"root": str(var / "lake"), "checkpoints": str(var / "checkpoints")}
+    own = {"var": var, "lake": settings.lake.model_copy(update=lake)}
+    return settings.model_copy(update=own)
+
+
 def read_run(settings: Settings) -> RunStatus | None:
     """Return the last written state of the run; None if there was none."""
     return read(run_folder(settings) / "supervisor.json", RunStatus)

@@ -119,6 +119,17 @@ class Pipeline:
         self._thread.join(seconds)
         return not self._thread.is_alive()
 
+    def until_gold(self) -> float:
+        """Wait for the first row of gold; return the seconds that it took.
+
+        Raises:
+            FixSetup: The pipeline ended before.
+        """
+        while (seconds := self.status.first_gold_s) is None:
+            if self.wait(0.5):
+                raise FixSetup("pipeline", "ended without gold", "See its logs")
+        return seconds
+
     def alive(self) -> bool:
         """Return whether every process is ready and at work."""
         return self._thread.is_alive() and all(

@@ -1,5 +1,8 @@
 """Folds, intervals, and the rule of a claim."""
 
+from dataclasses import asdict
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -18,8 +21,10 @@ from models.performance import (
     MINUTES_A_YEAR,
     Trace,
     hit_rate,
+    load,
     performance,
     play,
+    save,
     wanting,
 )
 from models.selection import sharpe
@@ -112,6 +117,16 @@ def test_figures_of_a_trace_by_hand():
     assert figures.cost_share_of_gross == pytest.approx(0.01 / 0.3)
     assert figures.worst_day == pytest.approx(0.09)
     assert hit_rate(known, 1) == 0.75
+
+
+def test_traces_that_were_written_are_read_back_in_order(tmp_path: Path):
+    written = [trace(seed) for seed in range(3)]
+    save(tmp_path / "new" / "traces.npz", written)
+    read = load(tmp_path / "new" / "traces.npz")
+    assert [asdict(found).keys() for found in read] == [asdict(written[0]).keys()] * 3
+    for found, expected in zip(read, written, strict=True):
+        for name, column in asdict(expected).items():
+            assert np.array_equal(asdict(found)[name], column)
 
 
 def with_inputs(tape: Tape) -> Tape:
