@@ -264,6 +264,47 @@ def _ci(name: str, preparation: str, limit_min: int) -> Run:
     )
 
 
+CUTS = Run(
+    "cuts",
+    ("python", "-m", "infra.local.ingestion.cuts", "--events", "50", "--seed", "1"),
+    (
+        _faultless("cuts", "50 cuts, mutes, slow-client events"),
+        Bound(
+            "cuts-wrongly-lost",
+            "gaps called lost though REST had everything",
+            ("wrongly_lost",),
+            0,
+        ),
+        Bound(
+            "cuts-intervals",
+            "ledger intervals: largest difference to the truth",
+            ("intervals_worst_s",),
+            1.0,
+            "s",
+        ),
+        Bound(
+            "cuts-unmatched",
+            "intervals of ledger or truth that the other lacks",
+            ("intervals_unmatched",),
+            0,
+        ),
+    ),
+)
+
+KILLS = Run(
+    "kills",
+    ("python", "-m", "infra.local.ingestion.kills", "--seed", "1"),
+    (
+        _faultless("kills", "kill -9 of producer (30) and emulator (10)"),
+        Bound(
+            "kills-spooled",
+            "records on the spool's disk that never came to Kinesis",
+            ("spooled_lost",),
+            0,
+        ),
+    ),
+)
+
 ISSUES: dict[str, tuple[Run, ...]] = {
     "main-job": (
         TESTS,
@@ -279,6 +320,7 @@ ISSUES: dict[str, tuple[Run, ...]] = {
         SECOND_START,
         _ci("ci-cold", 'UV_CACHE_DIR="$PWD/var/uv" ', 25),
         _ci("ci-warm", "", 15),
-    )
+    ),
+    "ingestion": (CUTS, KILLS),
 }
 """The runs of each issue, in the order in which they are measured."""

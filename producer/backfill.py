@@ -62,9 +62,19 @@ class Attempts:
     """When an interval is tried next, and since when."""
 
     def __init__(self, now_s: float) -> None:
-        self.since_s = now_s
+        self.since_s: float | None = None
+        """Of the first try: waiting behind other intervals is no failure."""
         self.due_s = now_s + _SETTLE_S
         self._backoff = Backoff(_FIRST_WAIT_S, _MAX_WAIT_S, draw=lambda: 1.0)
+
+    def begin(self, now_s: float) -> None:
+        """Take note of a try."""
+        if self.since_s is None:
+            self.since_s = now_s
+
+    def waited_s(self, now_s: float) -> float:
+        """Return how long it has been tried in vain."""
+        return 0.0 if self.since_s is None else now_s - self.since_s
 
     def postpone(self, now_s: float, least_s: float = 0.0) -> None:
         """Try again later."""
@@ -109,6 +119,7 @@ class Backfill:
                 key = (gaps[0].outage, gaps[0].from_ns)
                 attempts = self._attempts.setdefault(key, Attempts(time.monotonic()))
                 if time.monotonic() >= attempts.due_s:
+                    attempts.begin(time.monotonic())
                     await self._fill(gaps, attempts)
                     self._tell(gaps[0].outage)
             if not groups:
@@ -165,7 +176,7 @@ class Backfill:
         self, gaps: list[Gap], attempts: Attempts, detail: str, found: Counter[str]
     ) -> None:
         """Say that gaps are late, or lost when it has been too long."""
-        waited_s = time.monotonic() - attempts.since_s
+        waited_s = attempts.waited_s(time.monotonic())
         for gap in gaps:
             if waited_s >= self._settings.give_up_after_s:
                 self._settle(gap, Verdict("lost", detail), _rows_of(gap, found))
@@ -226,7 +237,8 @@ class Backfill:
         lookback_ns = self._settings.lookback_s * _NS_PER_S
         query = {"end": format_ns(to_ns), "limit": str(PAGE_ROWS), "sort": "asc"}
         if resource == "bars":
-            query["timeframe"] = "1Min"
+            # as the feed sends them: split-adjusted ones would be other bars
+            query |= {"timeframe": "1Min", "adjustment": "raw"}
             lookback_ns = _BARS_LOOKBACK_NS
         if self._feed != "test":
             query["feed"] = self._feed
