@@ -33,7 +33,7 @@ from producer.simulator.disturbances import Fault
 EVENTS, SEED, RATE_PER_S = 50, 1, 500
 MOST_OFF_S = 1.0
 _WITHHOLD_EVERY = 10
-_WITHHELD_S, _CUT_WHILE_WITHHELD_S = 9.0, 4.0
+_WITHHELD_S, _CUT_WHILE_WITHHELD_S = 12.0, 4.0
 _log = logs.get_logger(__name__)
 
 
@@ -126,6 +126,9 @@ def strike(stage: Stage, event: Event) -> list[Withheld]:
             span = now_ns - SECOND_NS, now_ns + int((fault.for_s + 1) * SECOND_NS)
             withheld.append(Withheld(fault, span))
     stage.live(before + 1)
+    # the next gap must not be withheld in part: nobody could tell
+    over_ns = max((each.span[1] for each in withheld), default=0)
+    time.sleep(max(0.0, (over_ns - time.time_ns()) / SECOND_NS))
     return withheld
 
 

@@ -9,7 +9,6 @@ both the bar and its restatement stores that one as a bar: nothing earlier is ow
 minute whose later state is stored.
 """
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -28,6 +27,8 @@ from producer.simulator.missed import Interval
 SECOND_NS = 1_000_000_000
 MINUTE_NS = 60 * SECOND_NS
 _EXAMPLES = 10
+_decode = msgspec.json.Decoder().decode
+_encode = msgspec.json.Encoder(order="sorted").encode
 
 Route = tuple[str, str]
 """Channel and symbol."""
@@ -152,14 +153,14 @@ def due_events(truth_dir: Path) -> dict[Event, int]:
     sent: dict[Event, int] = {}
     for due_ns, text in sorted(_truth(truth_dir)):
         event = canonical(text)
-        sent[event, numbers[event] if '"T": "q"' in event else 0] = due_ns
+        sent[event, numbers[event] if '"T":"q"' in event else 0] = due_ns
         numbers[event] += 1
     return sent
 
 
 def canonical(text: str | bytes) -> str:
     """Return a message as JSON in the order of its keys."""
-    return json.dumps(json.loads(text), sort_keys=True)
+    return _encode(_decode(text)).decode()
 
 
 def agreement(gaps: Iterable[GapTransition], missed: Iterable[Interval]) -> Spans:
@@ -206,7 +207,7 @@ def _later_states(sent: dict[Event, int], stored: set[Event]) -> set[Event]:
     for event, _ in sorted(sent.items(), key=lambda item: -item[1]):
         if not _is_bar(event[0]):
             continue
-        message = json.loads(event[0])
+        message = _decode(event[0])
         minute = message["S"], message["t"]
         if minute in kept or _state(event[0]) in states:
             kept.add(minute)
@@ -215,12 +216,12 @@ def _later_states(sent: dict[Event, int], stored: set[Event]) -> set[Event]:
 
 
 def _is_bar(text: str) -> bool:
-    return '"T": "b"' in text or '"T": "u"' in text
+    return '"T":"b"' in text or '"T":"u"' in text
 
 
 def _state(text: str) -> str:
     """Return a bar without its type."""
-    return text.replace('"T": "u"', '"T": "b"')
+    return text.replace('"T":"u"', '"T":"b"')
 
 
 def _told_apart(
@@ -237,7 +238,7 @@ def _told_apart(
     hidden: list[Event] = []
     lost: list[Event] = []
     for event, due_ns in missing:
-        message = json.loads(event[0])
+        message = _decode(event[0])
         route, time_ns = _route(message), parse_ns(message["t"])
         is_hidden = any(each.hides(route, time_ns) for each in withheld)
         is_named = any(begin <= due_ns < end for begin, end in named[route])
@@ -266,7 +267,7 @@ def _route(message: dict[str, Any]) -> Route:
 
 
 def _closed_before(began_ns: int, text: str) -> bool:
-    message = json.loads(text)
+    message = _decode(text)
     return message["T"] == "b" and parse_ns(message["t"]) + MINUTE_NS <= began_ns
 
 

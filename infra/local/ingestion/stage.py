@@ -23,7 +23,7 @@ from producer.simulator.disturbances import Fault
 from producer.simulator.missed import Interval
 
 SYMBOLS = ["AAPL", "MSFT", "TSLA", "SPY", "KO", "BA"]
-_PATIENCE_S = 120.0
+_PATIENCE_S = 600.0
 _LOOK_EVERY_S = 0.05
 _TRUTH_WITHIN_NS = 250_000_000
 _LEASH = str(Path(leash.__file__))
