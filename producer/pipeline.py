@@ -246,7 +246,8 @@ class Producer:
             self._write_status()
 
     def _heartbeat(self) -> list[Record]:
-        mark = self._mark(self._spool.stored_until_ns)
+        # what is on this disk alone, and what became of gaps by it, goes down with it
+        mark = self._spool.stored_mark or self._mark(0)
         return self._relay.heartbeat(time.time_ns(), _now_ms(), mark)
 
     def _mind_the_disk(self) -> None:

@@ -68,7 +68,7 @@ class Seen:
                 bars = self._bars.setdefault(symbol, {})
                 bars[rare.minute] = _Told(rare.trade_count, market_ns)
                 if len(bars) > _BARS:
-                    del bars[next(iter(bars))]
+                    del bars[min(bars)]
             case "c" | "x":
                 trade_id = rare.original_id if kind == "c" else rare.trade_id
                 self._remember((kind, symbol, rare.exchange, trade_id))
@@ -89,7 +89,7 @@ class Seen:
         if len(self._bars) > _MOST_SYMBOLS:
             return {}
         last = {
-            symbol: list(each.items())[-_LAST:] for symbol, each in self._bars.items()
+            symbol: sorted(each.items())[-_LAST:] for symbol, each in self._bars.items()
         }
         return {
             symbol: {

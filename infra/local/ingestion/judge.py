@@ -70,7 +70,7 @@ class Verdict(msgspec.Struct, frozen=True):
         wrongly_lost: Gaps called lost though REST had everything.
         superseded: States of minutes that are missing and have a later one stored.
         withheld: Messages that are missing because REST was told to withhold them,
-            all of them inside a gap called lost.
+            inside a gap called lost, or delayed into a later one.
         expected: Events that were owed.
         stored: Messages in the stream, live or by backfill.
         examples: Some of what is wrong.
@@ -240,8 +240,11 @@ def _told_apart(
     for event, due_ns in missing:
         message = _decode(event[0])
         route, time_ns = _route(message), parse_ns(message["t"])
-        is_hidden = any(each.hides(route, time_ns) for each in withheld)
+        hiding = [each for each in withheld if each.hides(route, time_ns)]
+        is_hidden = bool(hiding)
         is_named = any(begin <= due_ns < end for begin, end in named[route])
+        # delayed into a later gap, which had everything else: nobody could tell
+        is_named |= any(due_ns >= each.span[1] for each in hiding)
         (hidden if is_hidden and is_named else lost).append(event)
     return hidden, lost
 

@@ -55,3 +55,12 @@ def test_a_heartbeat_tells_the_bars():
     message = encode_heartbeat({}, Mark("e", SECOND_NS, {}, [], bars))
     assert msgspec.json.decode(message)["bars"] == bars
     assert decode_heartbeat(b"no wire record") is None
+
+
+def test_an_old_bar_told_late_does_not_push_out_a_newer_one():
+    seen = Seen()
+    for minute in (*range(20, 30), *range(10)):
+        note(seen, bar(minute, minute), 1)
+    assert seen.trade_count("KO", format_ns(29 * MINUTE_NS)) == 29
+    newest = [format_ns(minute * MINUTE_NS) for minute in (28, 29)]
+    assert list(seen.bars(1)["KO"]) == newest
