@@ -169,8 +169,7 @@ def doctor(
         _print_json(findings)
     elif not quiet:
         for finding in findings:
-            mark = {"ok": "✓", "note": "!", "missing": "✗"}[finding.state]
-            typer.echo(f"{mark} {finding.name:<15} {finding.found}  {finding.fix}")
+            typer.echo(finding)
     machine.require(findings)
 
 

@@ -5,35 +5,16 @@ import platform
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from conf.errors import FixSetup
+from conf.findings import Finding
 from conf.java import require_java
 from conf.settings import ROOT, Settings
 from infra.local.services import require_free
 
-State = Literal["ok", "note", "missing"]
 _GIB = 1024**3
 _NEEDED_MEMORY_GB = {"local": 8, "small": 4, "aws": 4}
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing looked at.
-
-    Attributes:
-        name: What was looked at.
-        state: ``missing`` stops a run; ``note`` may surprise.
-        found: What is there.
-        fix: What to do about it; empty when ok.
-    """
-
-    name: str
-    state: State
-    found: str
-    fix: str = ""
 
 
 def examine(settings: Settings) -> list[Finding]:

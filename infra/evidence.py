@@ -20,7 +20,8 @@ import msgspec
 from conf.errors import FixSetup
 from conf.logs import get_logger
 from conf.settings import ROOT
-from infra.bounds import ISSUES, Bound, Run
+from infra.bounds.issues import ISSUES
+from infra.bounds.model import Bound, Run
 from infra.local import machine
 
 FOLDER = ROOT / "docs" / "reference" / "measurements"

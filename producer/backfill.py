@@ -15,10 +15,11 @@ from conf.market.gaps import GapTransition
 from conf.market.rfc3339 import format_ns, parse_ns
 from conf.market.wire import CHANNEL_OF_TYPE
 from conf.settings import Settings
-from producer.backoff import Backoff
+from producer.attempts import Attempts
 from producer.gaps import Gap, Ledger
 from producer.history_process import HistoryProcess, NoHistory, Page, Throttled
 from producer.judgement import Verdict, judge
+from producer.protocol import Message
 from producer.rates import Rates
 from producer.relay import Frame, Row
 from producer.rows import Rows
@@ -34,8 +35,6 @@ RESOURCES = {
 PAGE_ROWS = 5_000
 _SYMBOLS = 100
 _ROWS_AT_ONCE = 250
-_SETTLE_S = 2.0
-_FIRST_WAIT_S, _MAX_WAIT_S = 2.0, 60.0
 _IDLE_S = 0.5
 _BARS_LOOKBACK_NS = 300_000_000_000
 _NS_PER_S = 1_000_000_000
@@ -56,19 +55,6 @@ class Outlet(Protocol):
 
     def symbols(self) -> list[str]:
         """Return every symbol that the feed told of, for a gap of all."""
-
-
-class Attempts:
-    """When an interval is tried next, and since when."""
-
-    def __init__(self, now_s: float) -> None:
-        self.since_s = now_s
-        self.due_s = now_s + _SETTLE_S
-        self._backoff = Backoff(_FIRST_WAIT_S, _MAX_WAIT_S, draw=lambda: 1.0)
-
-    def postpone(self, now_s: float, least_s: float = 0.0) -> None:
-        """Try again later."""
-        self.due_s = now_s + max(least_s, self._backoff.next_s())
 
 
 class Backfill:
@@ -109,8 +95,8 @@ class Backfill:
                 key = (gaps[0].outage, gaps[0].from_ns)
                 attempts = self._attempts.setdefault(key, Attempts(time.monotonic()))
                 if time.monotonic() >= attempts.due_s:
+                    attempts.begin(time.monotonic())
                     await self._fill(gaps, attempts)
-                    self._tell(gaps[0].outage)
             if not groups:
                 self._attempts.clear()
                 await self._history.close()
@@ -121,6 +107,7 @@ class Backfill:
         for gap in gaps:
             if gap.channel not in told:
                 self._settle(gap, Verdict("lost", "Alpaca keeps no history of it"), 0)
+        self._tell(gaps[0].outage)
         left = [gap for gap in gaps if gap.channel in told]
         for resource, channels in RESOURCES.items():
             mine = [gap for gap in left if gap.channel in channels]
@@ -134,7 +121,10 @@ class Backfill:
                 least_s = error.wait_s if isinstance(error, Throttled) else 0.0
                 attempts.postpone(time.monotonic(), least_s)
                 self._wait(left, attempts, str(error), Counter())
+                self._tell(gaps[0].outage)
                 return
+            # before anything else: a mark must not know of an end that nobody told
+            self._tell(gaps[0].outage)
             left = [gap for gap in left if gap not in mine]
 
     async def _fill_from(
@@ -165,7 +155,7 @@ class Backfill:
         self, gaps: list[Gap], attempts: Attempts, detail: str, found: Counter[str]
     ) -> None:
         """Say that gaps are late, or lost when it has been too long."""
-        waited_s = time.monotonic() - attempts.since_s
+        waited_s = attempts.waited_s(time.monotonic())
         for gap in gaps:
             if waited_s >= self._settings.give_up_after_s:
                 self._settle(gap, Verdict("lost", detail), _rows_of(gap, found))
@@ -218,7 +208,13 @@ class Backfill:
                     waiting = []
             await self._outlet.publish(frame, waiting)
             self.rows_total += len(waiting)
+        self._remember(rows.bars)
         return found
+
+    def _remember(self, bars: list[Message]) -> None:
+        """Note bars as if the feed had told them: a later gap may restate them."""
+        for bar in bars:
+            self._seen.note(bar, self._outlet.market_ns())
 
     async def _pages(
         self, resource: str, gaps: list[Gap], from_ns: int, to_ns: int
@@ -226,7 +222,8 @@ class Backfill:
         lookback_ns = self._settings.lookback_s * _NS_PER_S
         query = {"end": format_ns(to_ns), "limit": str(PAGE_ROWS), "sort": "asc"}
         if resource == "bars":
-            query["timeframe"] = "1Min"
+            # as the feed sends them: split-adjusted ones would be other bars
+            query |= {"timeframe": "1Min", "adjustment": "raw"}
             lookback_ns = _BARS_LOOKBACK_NS
         if self._feed != "test":
             query["feed"] = self._feed

@@ -13,6 +13,7 @@ class _Beat(msgspec.Struct, frozen=True, omit_defaults=True):
     stored_until: str | None = None
     channels: dict[str, list[str]] = {}
     open_gaps: list[Outage] = []
+    bars: dict[str, dict[str, int]] = {}
 
 
 def encode_heartbeat(
@@ -26,7 +27,7 @@ def encode_heartbeat(
     """
     known = mark or Mark()
     until = format_ns(known.received_until_ns) if known.received_until_ns else None
-    beat = _Beat(last_event_time, until, known.channels, known.open_gaps)
+    beat = _Beat(last_event_time, until, known.channels, known.open_gaps, known.bars)
     return msgspec.Raw(msgspec.json.encode(beat))
 
 
@@ -46,4 +47,4 @@ def decode_heartbeat(payload: bytes) -> Mark | None:
             until_ns = parse_ns(beat.stored_until)
     except (msgspec.DecodeError, ValueError, IndexError):
         return None
-    return Mark(header.epoch, until_ns, beat.channels, beat.open_gaps)
+    return Mark(header.epoch, until_ns, beat.channels, beat.open_gaps, beat.bars)

@@ -13,6 +13,7 @@ from stdin and writes one answer a line to stdout, JSON both:
 Status 0 means that nobody answered; ``text`` says why. It ends with its stdin.
 """
 
+import os
 import sys
 from typing import Any
 
@@ -85,8 +86,11 @@ def serve(settings: Settings) -> None:
             answer: dict[str, Any] = {"sessions": extended_sessions(*request.sessions)}
         else:
             answer = history.page(request.path or "", request.query)
-        sys.stdout.buffer.write(msgspec.json.encode(answer) + b"\n")
-        sys.stdout.buffer.flush()
+        try:
+            sys.stdout.buffer.write(msgspec.json.encode(answer) + b"\n")
+            sys.stdout.buffer.flush()
+        except BrokenPipeError:
+            os._exit(0)  # the producer was killed; flushing at exit would fail again
 
 
 if __name__ == "__main__":

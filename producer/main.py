@@ -1,14 +1,8 @@
-"""``python -m producer.main``: the market-data feed into Kinesis, until told to stop.
-
-Exit codes: 0 stopped after everything was sent, 1 stopped with messages unsent (the
-spool keeps them for the next start), 2 the keys were refused, 3 something else a person
-must change.
-"""
+"""``python -m producer run``: the market-data feed into Kinesis, until told to stop."""
 
 import asyncio
 import gc
 import signal
-import sys
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -16,13 +10,12 @@ from typing import TypeVar
 from conf import logs
 from conf.errors import FixSetup, RetryLater
 from conf.kinesis import is_loopback, open_client
-from conf.settings import Settings, load
+from conf.settings import Settings
 from producer.backoff import Backoff
 from producer.history import History, fetch_history, fetch_live
 from producer.kinesis import ensure_stream, put_records
 from producer.last_heartbeat import last_heartbeat
 from producer.pipeline import Producer
-from producer.reactions import AuthFailed
 from producer.subscription import check_plan
 
 START_DEADLINE_S = 15.0
@@ -72,7 +65,10 @@ async def _start(settings: Settings) -> tuple[Producer, History | None]:
 
 
 async def produce(settings: Settings) -> int:
-    """Run until SIGTERM or SIGINT; return the exit code, 0 or 1.
+    """Run until SIGTERM or SIGINT; return the exit code.
+
+    0: everything was sent; 1: messages are unsent, the spool keeps them for the next
+    start.
 
     Raises:
         FixSetup: A person must act.
@@ -91,18 +87,3 @@ async def produce(settings: Settings) -> int:
     gc.freeze()  # what start-up made stays: no collection looks at it again
     unsent = await producer.run(stop, history)
     return 1 if unsent else 0
-
-
-def main() -> int:
-    """Run the producer; return its exit code."""
-    try:
-        settings = load()
-        logs.configure("producer", level=settings.log_level)
-        return asyncio.run(produce(settings))
-    except FixSetup as error:
-        sys.stderr.write(f"producer: {error}\n")
-        return 2 if isinstance(error, AuthFailed) else 3
-
-
-if __name__ == "__main__":
-    sys.exit(main())

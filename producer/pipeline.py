@@ -163,10 +163,11 @@ class Producer:
         Args:
             last: What the stream tells of it, when the spool tells nothing.
         """
-        if self._spool.mark is not None:
-            self._reception.resume(self._spool.mark, "restart")
-        elif last is not None:
-            self._reception.resume(last, "new_disk")
+        mark = self._spool.mark or last
+        if mark is None:
+            return
+        self._relay.seen.restore(mark.bars)
+        self._reception.resume(mark, "new_disk" if self.is_on_new_disk else "restart")
 
     async def publish(self, page: Frame, rows: list[Row]) -> None:
         """Take rows of history for the stream, when it keeps up."""
@@ -200,8 +201,11 @@ class Producer:
         """Spool records; when no line is left behind, everything received is there."""
         mark = None
         if self._batcher.is_empty:
-            mark = self._reception.mark(self._received_until_ns())
+            mark = self._mark(self._received_until_ns())
         self._spool.append(records, mark)
+
+    def _mark(self, until_ns: int) -> Mark:
+        return self._reception.mark(until_ns, self._relay.seen.bars(until_ns))
 
     def _received_until_ns(self) -> int:
         received_ns = self._relay.received_until_ns
@@ -242,7 +246,8 @@ class Producer:
             self._write_status()
 
     def _heartbeat(self) -> list[Record]:
-        mark = self._reception.mark(self._spool.stored_until_ns)
+        # what is on this disk alone, and what became of gaps by it, goes down with it
+        mark = self._spool.stored_mark or self._mark(0)
         return self._relay.heartbeat(time.time_ns(), _now_ms(), mark)
 
     def _mind_the_disk(self) -> None:

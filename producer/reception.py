@@ -8,6 +8,7 @@ from conf.market.gaps import GapTransition
 from producer.gaps import Ledger, common, without
 from producer.mark import Mark
 from producer.reactions import Cause
+from producer.seen import Bars
 from producer.subscription import Channels, describe
 
 _log = get_logger(__name__)
@@ -78,7 +79,7 @@ class Reception:
         self._open(epoch, cause, self._given, since_ns)
         self._given = {}
 
-    def mark(self, received_until_ns: int) -> Mark:
+    def mark(self, received_until_ns: int, bars: Bars) -> Mark:
         """Return what the next producer must know."""
         # what was asked for before is owed until something is confirmed
         return Mark(
@@ -86,6 +87,7 @@ class Reception:
             received_until_ns,
             dict(self._given or self._asked),
             self.ledger.outages(),
+            bars,
         )
 
     def _receive(self, epoch: str, channels: Channels) -> None:

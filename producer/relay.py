@@ -101,7 +101,7 @@ class Relay:
         )
         for message, event_time_ns in zip(messages, event_times_ns, strict=True):
             if event_time_ns <= market_time_ns + _FUTURE_MAX_NS:
-                self._remember(message, event_time_ns)
+                self._remember(message, event_time_ns, market_time_ns)
             line = self._line(frame, message, market_time_ns, now_ms)
             can_wait = self._can_wait(message, event_time_ns, market_time_ns)
             header = self._headers[can_wait]
@@ -210,12 +210,14 @@ class Relay:
         is_late = 0 < event_time_ns < market_time_ns - self._late_after_ns
         return is_late or message.head.type in _CAN_WAIT
 
-    def _remember(self, message: Message, event_time_ns: int) -> None:
+    def _remember(
+        self, message: Message, event_time_ns: int, market_time_ns: int
+    ) -> None:
         head = message.head
         if head.symbol is None or head.type is None or event_time_ns == 0:
             return
         if head.type in RARE_TYPES:
-            self.seen.note(message)
+            self.seen.note(message, market_time_ns)
         types = self._flow.setdefault(head.symbol, {})
         flow = types.get(head.type)
         if flow is None:

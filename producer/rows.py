@@ -39,6 +39,8 @@ class Rows:
         self._time: tuple[str, str] | None = None
         self._alike: dict[bytes, int] = {}
         self._incorrect: dict[str, Fields] = {}
+        self.bars: list[Message] = []
+        """The bars among the messages."""
 
     def start_page(self) -> None:
         """Count from 0 again: a message's place is its page and index."""
@@ -52,7 +54,9 @@ class Rows:
             case "quotes":
                 yield self._quote(symbol, row)
             case "bars":
-                yield from self._bar(symbol, row)
+                found = list(self._bar(symbol, row))
+                self.bars += [each.message for each in found]
+                yield from found
 
     def _quote(self, symbol: str, row: Fields) -> Row:
         quote = self._message("q", symbol, row)

@@ -5,6 +5,7 @@ feed, what came must be remembered; these messages are few.
 """
 
 from collections import deque
+from typing import NamedTuple
 
 import msgspec
 
@@ -15,8 +16,19 @@ _BARS = 10
 _AMENDMENTS = 100_000
 _HALTED, _RESUMED = frozenset("H2P"), frozenset("T3")
 
+# of the bars, what the next producer is told
+_LAST, _MOST_SYMBOLS = 2, 64
+
+Bars = dict[str, dict[str, int]]
+"""Trades of each bar by symbol, then minute."""
+
 Amendment = tuple[str, str, str, int]
 """(type, symbol, exchange, trade id) of a correction or cancel."""
+
+
+class _Told(NamedTuple):
+    trade_count: int
+    market_ns: int
 
 
 class _Rare(msgspec.Struct, frozen=True):
@@ -37,13 +49,13 @@ class Seen:
     """Remembers the last bars of each symbol, amendments, and who is halted."""
 
     def __init__(self) -> None:
-        self._trade_counts: dict[str, dict[str, int]] = {}
+        self._bars: dict[str, dict[str, _Told]] = {}
         self._amendments: set[Amendment] = set()
         self._order: deque[Amendment] = deque()
         self._halted: set[str] = set()
 
-    def note(self, message: Message) -> None:
-        """Remember a message of one of ``RARE_TYPES``."""
+    def note(self, message: Message, market_ns: int) -> None:
+        """Remember a message of one of ``RARE_TYPES``, told at a market time."""
         kind, symbol = message.head.type, message.head.symbol
         if symbol is None or message.data is None:
             return
@@ -53,10 +65,10 @@ class Seen:
             return  # silver rejects the message with its reason
         match kind:
             case "b" | "u":
-                counts = self._trade_counts.setdefault(symbol, {})
-                counts[rare.minute] = rare.trade_count
-                if len(counts) > _BARS:
-                    del counts[next(iter(counts))]
+                bars = self._bars.setdefault(symbol, {})
+                bars[rare.minute] = _Told(rare.trade_count, market_ns)
+                if len(bars) > _BARS:
+                    del bars[min(bars)]
             case "c" | "x":
                 trade_id = rare.original_id if kind == "c" else rare.trade_id
                 self._remember((kind, symbol, rare.exchange, trade_id))
@@ -66,7 +78,32 @@ class Seen:
 
     def trade_count(self, symbol: str, minute: str) -> int | None:
         """Return the trades of a bar as last told; None when it was not told."""
-        return self._trade_counts.get(symbol, {}).get(minute)
+        told = self._bars.get(symbol, {}).get(minute)
+        return None if told is None else told.trade_count
+
+    def bars(self, until_ns: int) -> Bars:
+        """Return the last bars told by a market time, for ``restore``.
+
+        None of them when the symbols are many: what is handed on must stay small.
+        """
+        if len(self._bars) > _MOST_SYMBOLS:
+            return {}
+        last = {
+            symbol: sorted(each.items())[-_LAST:] for symbol, each in self._bars.items()
+        }
+        return {
+            symbol: {
+                minute: told.trade_count
+                for minute, told in bars
+                if told.market_ns <= until_ns
+            }
+            for symbol, bars in last.items()
+        }
+
+    def restore(self, bars: Bars) -> None:
+        """Take over what the feed told an earlier producer."""
+        for symbol, counts in bars.items():
+            self._bars[symbol] = {x: _Told(n, 0) for x, n in counts.items()}
 
     def is_amended(self, amendment: Amendment) -> bool:
         """Return whether a correction or cancel was told."""

@@ -24,6 +24,7 @@ from producer.segments import MARK, RECORD, Place, Segments, Stored, encode
 
 _ROOM_AGAIN = 0.8
 _RETRY_S = 0.5
+_MOST_MARKS = 256
 _log = get_logger(__name__)
 
 
@@ -62,9 +63,9 @@ class Spool:
         """Set when the outbox has something."""
         self._idle.set()
         self._last_number = 0
-        self._marks: deque[tuple[int, int]] = deque()
-        self.stored_until_ns = 0
-        """Everything received before this market time is acknowledged; 0 = unknown."""
+        self._marks: list[tuple[int, Mark]] = []
+        self.stored_mark: Mark | None = None
+        """The newest of which Kinesis has every record; None when unknown."""
         self.is_full = False
         """Whether nothing more should be read."""
         self.problem: str | None = None
@@ -96,7 +97,9 @@ class Spool:
             self._pending.append(Entry(self._last_number, record.opened_ms, record))
         if mark is not None:
             self.mark = mark
-            self._marks.append((self._last_number, mark.received_until_ns))
+            self._marks.append((self._last_number, mark))
+            if len(self._marks) > _MOST_MARKS:  # Kinesis is away: fewer will do
+                del self._marks[1::2]
         self._arrived.set()
         self._idle.clear()
 
@@ -118,7 +121,8 @@ class Spool:
         self._segments.close()
 
     async def _commit(self) -> None:
-        entries, mark = self._pending, self._encoded_mark()
+        # what is appended while the disk works belongs to the next commit
+        entries, mark = list(self._pending), self._encoded_mark()
         content = [_encode(entry) for entry in entries] + [mark]
         started_s = time.perf_counter()
         try:
@@ -127,7 +131,7 @@ class Spool:
             self._tell(str(error))
         else:
             self._tell(None)
-            for entry, place in zip(entries, places, strict=False):
+            for entry, place in zip(entries, places[: len(entries)], strict=True):
                 entry.place = place
                 self._in_segment.setdefault(place.segment, deque()).append(entry)
         self.commit_ms = (time.perf_counter() - started_s) * 1000
@@ -145,7 +149,7 @@ class Spool:
         bound = self._max_bytes * (_ROOM_AGAIN if self.is_full else 1)
         self.is_full = self.problem is not None or self.disk_bytes > bound
         while self._marks and self._marks[0][0] <= self.outbox.stored_until:
-            self.stored_until_ns = self._marks.popleft()[1]
+            self.stored_mark = self._marks.pop(0)[1]
 
     def _write(self, content: list[bytes]) -> list[Place]:
         self._trim()
@@ -184,6 +188,7 @@ class Spool:
         self.outbox.put(entries)
         if newest is not None:
             self.mark = newest.mark
+            self._marks.append((self._last_number, newest.mark))
         if entries:
             self.arrived.set()
             _log.info("records of the last run go first", records=len(entries))

@@ -64,14 +64,19 @@ def check_plan(settings: AlpacaSettings) -> None:
             "no channel has a symbol",
             "Name at least one: TICKHOUSE_ALPACA__TRADES=AAPL",
         )
-    counted = _counted(channels)
-    is_limited = settings.plan == "free" and settings.feed == _LIMITED_FEED
-    if is_limited and len(counted) > FREE_SYMBOLS:
+    symbols, limit = counted(channels), plan_limit(settings)
+    if limit is not None and len(symbols) > limit:
         raise FixSetup(
             "alpaca.trades, alpaca.quotes",
-            f"{len(counted)} symbols, the free plan allows {FREE_SYMBOLS} over both",
-            f"Drop {', '.join(counted[FREE_SYMBOLS:])}, or set alpaca.plan to paid",
+            f"{len(symbols)} symbols, the free plan allows {limit} over both",
+            f"Drop {', '.join(symbols[limit:])}, or set alpaca.plan to paid",
         )
+
+
+def plan_limit(settings: AlpacaSettings) -> int | None:
+    """Return how many symbols the plan allows on this feed; None is any number."""
+    is_limited = settings.plan == "free" and settings.feed == _LIMITED_FEED
+    return FREE_SYMBOLS if is_limited else None
 
 
 def describe(channels: Channels) -> str:
@@ -96,7 +101,7 @@ def compare(asked: Channels, confirmed: Channels) -> Mismatch | None:
     return Mismatch(missing, extra) if missing or extra else None
 
 
-def _counted(channels: Channels) -> list[str]:
+def counted(channels: Channels) -> list[str]:
     """Return the symbols that a plan counts, each once, in the order asked."""
     names = [name for channel in COUNTED_CHANNELS for name in channels.get(channel, [])]
     return [name for name in dict.fromkeys(names) if name != "*"]

@@ -191,7 +191,7 @@ def _producer(settings: Settings) -> Service:
     state_file = run_folder(settings) / "producer.json"
     return Service(
         name=PRODUCER,
-        command=_module("producer.main"),
+        command=[*_module("producer"), "run"],
         environment=environment(settings),
         ready=lambda: _is_live(state_file, ProducerStatus),
         ready_within_s=60,

@@ -98,6 +98,7 @@ class Disturbances:
         self._known: dict[int, Disturbance] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._present: dict[Peer, tuple[Who, Missed | None]] = {}
+        self._hit: dict[int, list[Peer]] = {}
 
     @contextmanager
     def present(self, peer: Peer, who: Who, missed: Missed | None) -> Iterator[None]:
@@ -196,15 +197,34 @@ class Disturbances:
         for peer, (who, missed) in list(self._present.items()):
             if added.fault.names(who) and _hit(peer, added.fault):
                 added.hits += 1
+                self._hit.setdefault(added.id, []).append(peer)
                 if isinstance(peer, Client) and missed is not None:
                     _miss(peer, who, missed, added.fault)
 
     def _end(self, added: Disturbance) -> None:
-        for peer, (who, missed) in list(self._present.items()):
-            if not added.fault.names(who) or not _spare(peer, added.fault):
+        for peer in self._hit.pop(added.id, []):
+            who, missed = self._present.get(peer, (None, None))
+            if who is None or self._is_still_hit(peer, added.fault.kind):
                 continue
-            if isinstance(peer, Client) and missed is not None:
+            if not _spare(peer, added.fault):
+                continue
+            if isinstance(peer, Client) and missed is not None and self._gets_all(who):
                 missed.end(who, peer.subscription)
+
+    def _is_still_hit(self, peer: Peer, kind: Kind) -> bool:
+        """Tell whether another fault of the kind goes on with a connection."""
+        others = (
+            self._known[number] for number, hit in self._hit.items() if peer in hit
+        )
+        return any(other.fault.kind == kind for other in others)
+
+    def _gets_all(self, who: Who) -> bool:
+        """Tell whether nothing else is done to a subscriber's newest connection."""
+        *_, newest = (
+            peer for peer, (other, _) in self._present.items() if other == who
+        )
+        is_muted = isinstance(newest, Client) and newest.muted is not None
+        return newest.is_reachable and not is_muted
 
 
 def scripted(

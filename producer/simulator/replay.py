@@ -1,39 +1,19 @@
 """Recorded messages as a schedule, byte for byte as they were recorded.
 
-A folder of ``*.jsonl.gz``, one Alpaca message a line, each file in time order. A
-message is due at its ``t``, a bar a minute later, when it was complete; equal times
-keep file-name order, then line order. Files are read as they are needed.
+``producer.recording`` has the format. Files are read as they are needed.
 """
 
-import gzip
-import heapq
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
-
-import msgspec
 
 from conf.errors import FixSetup
-from conf.market.rfc3339 import parse_ns
-from conf.market.wire import Head
+from producer.recording import Recorded, files_of, merged
 from producer.simulator.batch import Batch, LinearClock
 from producer.simulator.faults import FLAGS, NORMAL
-from producer.simulator.slots import MINUTE_NS, SECOND_NS
+from producer.simulator.slots import SECOND_NS
 
 BATCH_MESSAGES = 512
-_AT_MINUTE_END = frozenset({"b", "u"})
-_head = msgspec.json.Decoder(Head)
-
-
-class Recorded(NamedTuple):
-    """One line of a recording."""
-
-    market_ns: int
-    """When it was due in the market it was recorded from."""
-    kind: str
-    symbol: str
-    text: bytes
 
 
 class Replay:
@@ -51,7 +31,7 @@ class Replay:
     live = False
 
     def __init__(self, folder: Path, *, speed: float | None, rate_per_s: int) -> None:
-        self._files = sorted(folder.glob("*.jsonl.gz"))
+        self._files = files_of(folder)
         if not self._files:
             raise FixSetup(
                 "simulator.replay",
@@ -89,33 +69,3 @@ class Replay:
         if self._speed is None:
             return start_ns + place * SECOND_NS // self._rate_per_s
         return start_ns + int((message.market_ns - self._first_ns) / self._speed)
-
-
-def merged(files: list[Path]) -> Iterator[Recorded]:
-    """Yield the messages of several files in due order."""
-    return heapq.merge(*map(_read, files), key=lambda message: message.market_ns)
-
-
-def _read(path: Path) -> Iterator[Recorded]:
-    read = 0
-    try:
-        with gzip.open(path, "rb") as lines:
-            for line in lines:
-                read += 1
-                yield _recorded(line.rstrip(b"\r\n"))
-    except (msgspec.DecodeError, ValueError, EOFError, gzip.BadGzipFile) as wrong:
-        raise FixSetup(
-            f"{path}, line {max(read, 1)}",
-            f"this is no recorded message: {wrong}",
-            "Each line must be one JSON object with T, S and t",
-        ) from wrong
-
-
-def _recorded(text: bytes) -> Recorded:
-    head = _head.decode(text)
-    if head.type is None or head.symbol is None or head.event_time is None:
-        raise ValueError("T, S or t is missing")
-    due_ns = parse_ns(head.event_time)
-    if head.type in _AT_MINUTE_END:
-        due_ns += MINUTE_NS
-    return Recorded(due_ns, head.type, head.symbol, text)

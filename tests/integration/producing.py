@@ -107,20 +107,25 @@ class Pipeline:
         return process
 
     def start_producer(self) -> Process:
-        return self._start("producer.main")
+        return self._start("producer", "run")
 
     def _start(self, module: str, *arguments: str) -> Process:
-        settings = {f"TICKHOUSE_{key}": value for key, value in self.settings.items()}
         with self.log(module).open("ab") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", module, *arguments],
                 cwd=ROOT,
-                env={**os.environ, **settings},
+                env=self.environment,
                 stderr=log,
             )
         self._processes.callback(process.wait)
         self._processes.callback(process.kill)
         return process
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The settings, as a process gets them."""
+        settings = {f"TICKHOUSE_{key}": value for key, value in self.settings.items()}
+        return {**os.environ, **settings}
 
     def log(self, module: str) -> Path:
         return self.folder / f"{module}.log"

@@ -163,14 +163,14 @@ def test_refused_keys_end_with_exit_code_2_and_one_line(pipeline: Pipeline):
     pipeline.start_kinesis()
     pipeline.start_simulator()
     assert pipeline.start_producer().wait(timeout=30) == 2
-    last = pipeline.log("producer.main").read_text().splitlines()[-1]
-    assert last.startswith("producer: ALPACA_API_KEY, ALPACA_SECRET_KEY: ")
+    last = pipeline.log("producer").read_text().splitlines()[-1]
+    assert last.startswith("error: ALPACA_API_KEY, ALPACA_SECRET_KEY: ")
 
 
 def test_a_wrong_setting_ends_with_exit_code_3(pipeline: Pipeline):
     pipeline.settings["KINESIS__SHARDS"] = "none"
     assert pipeline.start_producer().wait(timeout=30) == 3
-    (line,) = pipeline.log("producer.main").read_text().splitlines()
+    (line,) = pipeline.log("producer").read_text().splitlines()
     assert "kinesis.shards" in line
 
 

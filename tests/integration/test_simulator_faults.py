@@ -172,6 +172,36 @@ async def test_a_half_open_connection_does_not_even_answer_a_ping(tmp_path: Path
     assert_nothing_is_unaccounted(tmp_path)
 
 
+async def test_the_end_of_a_fault_ends_nothing_while_another_lasts(tmp_path: Path):
+    async with (
+        simulated(rate_per_s=RATE, truth_dir=tmp_path) as port,
+        subscribed(port) as client,
+    ):
+        await order_fault(port, kind="mute", for_s=0.5)
+        await order_fault(port, kind="half_open", for_s=1.2)
+        await read_for(client, 0.9)
+        assert all(each["to_ns"] is None for each in await intervals(port))
+        assert await read_for(client, 1.0)
+        found = await intervals(port)
+
+    assert {each["cause"] for each in found} == {"mute"}
+    assert all(each["to_ns"] - each["from_ns"] > 1.1e9 for each in found)
+    assert_nothing_is_unaccounted(tmp_path)
+
+
+async def test_the_end_of_a_mute_does_not_end_the_next(tmp_path: Path):
+    async with simulated(rate_per_s=RATE, truth_dir=tmp_path) as port:
+        async with subscribed(port):
+            await order_fault(port, kind="mute", for_s=0.8)
+        async with subscribed(port) as second:
+            await order_fault(port, kind="mute", for_s=1.5)
+            await read_for(second, 0.3)
+            assert await read_for(second, 0.7) == []
+            assert await read_for(second, 1.0)
+
+    assert_nothing_is_unaccounted(tmp_path)
+
+
 async def test_a_half_open_connection_may_hold_its_place():
     async with simulated(rate_per_s=RATE) as port, subscribed(port):
         await order_fault(port, kind="half_open", for_s=60, holds_place=True)

@@ -96,7 +96,7 @@ def test_a_second_restart_tells_the_same_gaps(
 ):
     reception.resume(Mark("e0", 50, TRADES), "new_disk")
     first = [x.gap_id for x in told]
-    mark = reception.mark(0)
+    mark = reception.mark(0, {})
     again = Reception(TRADES, told.extend, clock, live=True)
     again.resume(Mark("e0", 50, TRADES), "new_disk")
     assert [x.gap_id for x in told] == first * 2

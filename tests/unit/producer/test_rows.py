@@ -32,7 +32,7 @@ def rows(seen: Seen | None = None) -> Rows:
 def told(*messages: dict[str, Any]) -> Seen:
     seen = Seen()
     for message in decode(json.dumps(messages).encode(), "json").messages:
-        seen.note(message)
+        seen.note(message, 0)
     return seen
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import os
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -70,6 +71,43 @@ async def test_records_reach_the_outbox_in_order_and_only_after_the_disk(
         assert box.depth == 5
         await box.flush()
         assert waiting(box) == content(records(5))
+
+
+async def test_what_comes_while_the_disk_works_is_written_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    batch, box = records(6), spool(tmp_path)
+    loop, write = asyncio.get_running_loop(), segments.Segments.write
+    written = 0
+
+    def append_meanwhile(itself: segments.Segments, content: list[bytes]) -> object:
+        nonlocal written
+        places = write(itself, content)
+        written += 1
+        if written <= 2:
+            more = batch[2 * written : 2 * written + 2]
+            loop.call_soon_threadsafe(box.append, more, Mark("e1", written))
+            time.sleep(0.05)  # the loop takes it before this write has ended
+        return places
+
+    monkeypatch.setattr(segments.Segments, "write", append_meanwhile)
+    async with committing(box):
+        box.append(batch[:2])
+        await box.flush()
+        assert waiting(box) == content(batch)
+    async with committing(spool(tmp_path)) as again:
+        assert waiting(again) == content(batch)
+
+
+async def test_marks_that_wait_for_kinesis_are_bounded(tmp_path: Path):
+    async with committing(spool(tmp_path)) as box:
+        for number in range(1, 1_001):
+            box.append(records(1), Mark("e1", number))
+        await box.flush()
+        assert box.stored_mark is None
+        acknowledge(box, 1_000)
+        await committed(box, [])
+        assert box.stored_mark == Mark("e1", 1_000)
 
 
 async def test_the_next_process_finds_what_was_not_acknowledged(tmp_path: Path):
@@ -174,13 +212,13 @@ async def test_it_tells_until_when_everything_is_acknowledged(tmp_path: Path):
     async with committing(spool(tmp_path)) as box:
         await committed(box, records(2), mark=Mark("e1", 100))
         await committed(box, records(2), mark=Mark("e1", 200))
-        assert box.stored_until_ns == 0
+        assert box.stored_mark is None
         acknowledge(box, 3)
         await committed(box, [])
-        assert box.stored_until_ns == 100
+        assert box.stored_mark == Mark("e1", 100)
         acknowledge(box, 1)
         await committed(box, [])
-        assert box.stored_until_ns == 200
+        assert box.stored_mark == Mark("e1", 200)
 
 
 async def test_behind_is_the_age_of_the_oldest_unsent_record(tmp_path: Path):

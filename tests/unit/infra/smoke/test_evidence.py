@@ -10,7 +10,8 @@ import pytest
 from conf.errors import FixSetup
 from conf.settings import ROOT
 from infra import evidence
-from infra.bounds import ISSUES, Bound, Run
+from infra.bounds.issues import ISSUES
+from infra.bounds.model import Bound, Run
 from infra.evidence import execute, measure, read, render, value_of
 
 RUN = Run(

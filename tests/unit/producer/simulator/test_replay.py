@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from conf.errors import FixSetup
 from conf.market.rfc3339 import format_ns, parse_ns
-from producer.simulator.replay import Replay, merged
+from producer.recording import merged
+from producer.simulator.replay import Replay
 
 ROOT = Path(__file__).parents[4]
 TICKS = Path(os.environ.get("TICKHOUSE_DATA", ROOT.parent / "shared/data")) / "ticks"

@@ -1,0 +1,11 @@
+"""The runs of each issue."""
+
+from infra.bounds import first_page, ingestion, main_job
+from infra.bounds.model import Run
+
+ISSUES: dict[str, tuple[Run, ...]] = {
+    "main-job": main_job.RUNS,
+    "first-page": first_page.RUNS,
+    "ingestion": ingestion.RUNS,
+}
+"""In the order in which they are measured."""
