@@ -3,8 +3,8 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test check dashboard smoke e2e status stop reset doctor sql evidence \
-	docs format requirements clean
+.PHONY: help run test check dashboard smoke e2e faults status stop reset doctor sql \
+	evidence docs format requirements clean
 
 UV_VERSION := 0.13.9
 UV := $(or $(shell command -v uv),.tools/bin/uv)
@@ -54,6 +54,9 @@ smoke: $(READY) ## Prove that nothing is lost: SECONDS= RATE= REPLAY= ENGINE= OU
 e2e: $(NPM_READY) ## Walk the running page in Chromium: URL= SHOTS=folder OUT= MINUTES=
 	@$(NPM) run --silent e2e -- $(call flag,URL,url) $(call flag,SHOTS,shots) \
 		$(call flag,OUT,out) $(call flag,MINUTES,memory-minutes)
+
+faults: $(READY) ## Let everything go wrong, judge every row: SEED= OUT=
+	@$(INFRA) faults $(call flag,SEED,seed) $(call flag,OUT,out)
 
 status: $(READY) ## Show what runs, its rates, lag and disk
 	@$(INFRA) status $(PROFILE_FLAG)

@@ -226,6 +226,31 @@ FAULTS = tuple(
     )
 )
 
+CAMPAIGN = Run(
+    "faults",
+    ("python", "-m", "infra", "faults"),
+    (
+        _faultless("campaign", "fault campaign"),
+        Bound(
+            "campaign-mutants",
+            "fault campaign: mutants caught, of 12",
+            ("mutants_caught",),
+            12,
+            "mutants",
+            at_least=True,
+        ),
+        Bound(
+            "campaign-recovery",
+            "fault campaign: recovery to the next silver commit, p95",
+            ("recovery_s.p95",),
+            45.0,
+            "s",
+        ),
+        Bound("campaign-time", "fault campaign: length", ("seconds",), 1_200.0, "s"),
+        Bound("campaign-broken", "fault campaign: broken bounds", ("broken",), 0),
+    ),
+)
+
 SECOND_START = Run(
     "second-start",
     ("python", "-m", "infra.local.second_start"),
@@ -279,6 +304,7 @@ ISSUES: dict[str, tuple[Run, ...]] = {
         SECOND_START,
         _ci("ci-cold", 'UV_CACHE_DIR="$PWD/var/uv" ', 25),
         _ci("ci-warm", "", 15),
-    )
+    ),
+    "ingestion": (CAMPAIGN,),
 }
 """The runs of each issue, in the order in which they are measured."""

@@ -1,4 +1,4 @@
-"""What the lake owes when connections were cut: all that was sent, and all that was missed.
+"""What the lake owes after faults: all that was sent, and all that was missed.
 
 The simulator keeps what a subscriber was not handed. Trades, quotes and bars of it are
 in its history, so the lake owes them like the rest. What no history has (a message that

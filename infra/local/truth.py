@@ -59,9 +59,7 @@ def read_summary(truth_dir: Path) -> Summary:
     return msgspec.json.decode(path.read_bytes(), type=Summary)
 
 
-def load_sent(
-    db: duckdb.DuckDBPyConnection, truth_dir: Path, *patterns: str
-) -> None:
+def load_sent(db: duckdb.DuckDBPyConnection, truth_dir: Path, *patterns: str) -> None:
     """Make ``sent`` from the truth folder: everything that the market sent.
 
     Args:

@@ -8,6 +8,7 @@ connection, a dead link) has to be noticed and left by the producer itself.
 import resource
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -154,11 +155,9 @@ def fill_disk(scene: Scene) -> None:
     pid = scene.pipeline.pid(PRODUCER)
     _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
     resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, hard))
-    try:
-        time.sleep(scene.between(5, 8))
-    finally:
-        if scene.pipeline.pid(PRODUCER) == pid:
-            resource.prlimit(pid, resource.RLIMIT_FSIZE, (hard, hard))
+    time.sleep(scene.between(5, 8))
+    with suppress(ProcessLookupError):  # if it died of it, its successor has no limit
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (hard, hard))
 
 
 FAULTS = (

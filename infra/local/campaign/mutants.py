@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import msgspec
 from deltalake import DeltaTable
+from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 import silver.merge
@@ -20,17 +21,18 @@ from conf.lake import commit_embedded
 from conf.lake.commit_embedded import EmbeddedCommitter
 from conf.lake.fence import Fence
 from conf.lake.roots import table_uri
-from conf.lake.tables import REJECTS
+from conf.lake.tables import REJECTS, TableContract
 from conf.market.envelope import encode_header, encode_line, pack, unpack
 from conf.market.rfc3339 import format_ns, parse_ns
+from conf.settings import LakeSettings
 from producer.batcher import Record
 from producer.gaps import Ledger
 from producer.history_process import HistoryProcess
 from producer.occurrence import Occurrences
-from producer.segments import Segments
+from producer.segments import Place, Segments
 from producer.sender import Sender
 
-Wrap = Callable[[Callable[..., Any]], Any]
+Function = Callable[..., Any]
 _BACKFILL_LATE_NS = 46_000_000_000
 """The default lookback, and one second of the gap itself."""
 
@@ -52,7 +54,7 @@ class Mutant:
     says: str
     owner: Any
     attribute: str
-    wrap: Wrap
+    wrap: Callable[[Any], object]
     shows_as: Literal["lost", "duplicated", "altered"]
 
     @contextmanager
@@ -66,13 +68,13 @@ class Mutant:
             setattr(self.owner, self.attribute, right)
 
 
-def _retry_all_under_new_names(settle: Callable[..., bool]) -> Any:
+def _retry_all_under_new_names(settle: Function) -> Function:
     def wrong(self: Sender, batch: list[Any], codes: list[str | None]) -> bool:
         if any(codes):
             for entry, record in batch:
                 entry.record = _renamed(record)
             codes = ["again"] * len(codes)
-        return settle(self, batch, codes)
+        return bool(settle(self, batch, codes))
 
     return wrong
 
@@ -87,55 +89,61 @@ def _renamed(record: Record) -> Record:
     return record._replace(data=pack(head, again))
 
 
-def _forget_failed_entries(settle: Callable[..., bool]) -> Any:
+def _forget_failed_entries(settle: Function) -> Function:
     def wrong(self: Sender, batch: list[Any], codes: list[str | None]) -> bool:
-        return settle(self, batch, [None] * len(codes))
+        return bool(settle(self, batch, [None] * len(codes)))
 
     return wrong
 
 
-def _acknowledge_before_the_disk_has_it(write: Callable[..., Any]) -> Any:
-    def wrong(self: Segments, entries: list[bytes]) -> Any:
+def _acknowledge_before_the_disk_has_it(write: Function) -> Function:
+    def wrong(self: Segments, entries: list[bytes]) -> list[Place]:
         write(self, entries[-1:])  # the mark alone: the records are in memory
         return []
 
     return wrong
 
 
-def _open_no_gap(_: Callable[..., Any]) -> Any:
+def _open_no_gap(_: Function) -> Function:
     return lambda *_, **__: []
 
 
-def _number_nothing(_: Callable[..., int]) -> Any:
+def _number_nothing(_: Function) -> Function:
     return lambda *_: 0
 
 
-def _ask_history_too_late(page: Callable[..., Any]) -> Any:
+def _ask_history_too_late(page: Function) -> Function:
     def wrong(
         self: HistoryProcess, resource: str, query: dict[str, str], now_s: float
-    ) -> Any:
+    ) -> object:
         start = format_ns(parse_ns(query["start"]) + _BACKFILL_LATE_NS)
         return page(self, resource, {**query, "start": start}, now_s)
 
     return wrong
 
 
-def _let_anybody_commit(_: Callable[..., None]) -> Any:
-    return lambda _: None
+def _let_anybody_commit(_: Function) -> Function:
+    return lambda *_: None
 
 
-def _bound_by_the_newest_row(predicate: Callable[..., str]) -> Any:
+def _bound_by_the_newest_row(predicate: Function) -> Function:
     return lambda contract, ranges: predicate(
         contract, [(high, high) for _, high in ranges[-1:]]
     )
 
 
-def _append_instead(_: Callable[..., Any]) -> Any:
+def _append_instead(_: Function) -> Function:
     return EmbeddedCommitter.append
 
 
-def _begin_with_the_newest(read_stream: Callable[..., Any]) -> Any:
-    def wrong(spark: Any, lake: Any, contract: Any, *, max_files: int) -> Any:
+def _begin_with_the_newest(read_stream: Function) -> Function:
+    def wrong(
+        spark: SparkSession,
+        lake: LakeSettings,
+        contract: TableContract,
+        *,
+        max_files: int,
+    ) -> object:
         newest = DeltaTable(table_uri(lake.root, contract)).version()
         return read_stream(
             spark, lake, contract, max_files=max_files, first_version=newest + 1
@@ -144,11 +152,13 @@ def _begin_with_the_newest(read_stream: Callable[..., Any]) -> Any:
     return wrong
 
 
-def _without_rejects(tables: Any) -> Any:
+def _without_rejects(
+    tables: tuple[TableContract, ...],
+) -> tuple[TableContract, ...]:
     return tuple(table for table in tables if table is not REJECTS)
 
 
-def _round_prices(to_struct: Callable[..., Any]) -> Any:
+def _round_prices(to_struct: Function) -> Function:
     return lambda: to_struct().withField("price", F.round("tick.d.p", 1))
 
 

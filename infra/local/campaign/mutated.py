@@ -1,4 +1,6 @@
-"""The producer with one planted mistake: ``python -m infra.local.campaign.mutated NAME``.
+"""The producer with one planted mistake.
+
+``python -m infra.local.campaign.mutated <mutant>``
 
 It is started in the place of ``producer.main`` and takes the same settings.
 """

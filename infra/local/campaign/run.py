@@ -14,7 +14,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 
 from conf.logs import get_logger
@@ -68,7 +67,7 @@ class Campaign:
     """
 
     def __init__(self, seed: int, faults: tuple[Fault, ...] = FAULTS) -> None:
-        self._dice = random.Random(seed)  # noqa: S311 (no secret)
+        self._dice = random.Random(seed)
         self._faults = self._dice.sample(faults, len(faults))
         self.struck: list[Struck] = []
 

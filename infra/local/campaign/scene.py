@@ -1,5 +1,7 @@
 """Where a fault strikes: the running pipeline, and every door that it can be hit by."""
 
+from __future__ import annotations
+
 import http.client
 import os
 import random
@@ -9,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -20,7 +22,11 @@ from conf.settings import Settings
 from infra.local import process_table
 from infra.local.services import LAKE
 from infra.local.supervisor import Pipeline
+from producer.batcher import Record
 from producer.kinesis import MAX_ENTRIES, put_records
+
+if TYPE_CHECKING:
+    from types_boto3_kinesis import KinesisClient
 
 PATIENCE_S = 120.0
 _PUT_AGAIN_S = 0.2
@@ -95,20 +101,17 @@ class Scene:
         return [
             pid
             for pid in process_table.session(leader)
-            if pid != leader and b"pyspark" in _command(pid)
+            if pid != leader
+            and b"pyspark" in _command(pid)
             and b"java" not in _command(pid).split(b"\0")[0]
         ]
 
-    def client(self) -> Any:
+    def client(self) -> KinesisClient:
         """Return a client of the stream."""
         return open_client(self.settings.kinesis)
 
-    def put(self, records: list[Any]) -> None:
-        """Store records in the stream, however often they have to be sent.
-
-        Args:
-            records: Of the producer's batcher.
-        """
+    def put(self, records: list[Record]) -> None:
+        """Store records in the stream, however often they have to be sent."""
         put = put_records(self.client(), self.settings.kinesis)
         waiting = list(records)
         while waiting:

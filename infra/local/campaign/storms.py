@@ -5,6 +5,7 @@ connection of their own, and what they must leave in the lake is added to the tr
 """
 
 import time
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
@@ -91,8 +92,10 @@ def schema_evolution(scene: Scene, number: int = 300) -> None:
         {"z": None},
         {"c": None},
     ]
-    trades = [_trade(scene, time.time_ns()) | scene.dice.choice(changes)
-              for _ in range(number)]
+    trades = [
+        _trade(scene, time.time_ns()) | scene.dice.choice(changes)
+        for _ in range(number)
+    ]
     _send(scene, "n", [_text(trade) for trade in trades])
     strange = [{"T": "news", "S": t["S"], "t": t["t"], "i": t["i"]} for t in trades]
     _send(scene, "m", [_text(message) for message in strange])
@@ -149,7 +152,7 @@ def _recent_records(scene: Scene, since_s: float) -> list[Record]:
             StreamName=name,
             ShardId=shard["ShardId"],
             ShardIteratorType="AT_TIMESTAMP",
-            Timestamp=time.time() - since_s,
+            Timestamp=datetime.now(UTC) - timedelta(seconds=since_s),
         )["ShardIterator"]
         behind_ms = 1
         while cursor is not None and behind_ms:

@@ -22,7 +22,7 @@ from producer.status import Status
 
 _RATE_PER_S = 250
 _MARKET = {"malformed_share": 0.004, "history": False}
-_SETTLED_WITHIN_S = 15.0
+_SETTLED_WITHIN_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def record(
     chosen = _prepared(settings, folder / name, seed)
     with Pipeline(chosen, _table(chosen, mutant)) as pipeline:
         pipeline.start()
-        _live(Scene(pipeline, chosen, random.Random(seed)))  # noqa: S311 (no secret)
+        _live(Scene(pipeline, chosen, random.Random(seed)))
     return Stream(chosen.simulator.truth_dir or folder, smoke.store(chosen))
 
 

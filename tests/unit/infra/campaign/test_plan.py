@@ -23,7 +23,7 @@ def test_twelve_mistakes_are_planted():
     assert len({mutant.name for mutant in (*IN_PRODUCER, *IN_LAYERS)}) == 12
 
 
-@pytest.mark.parametrize("mutant", (*IN_PRODUCER, *IN_LAYERS), ids=lambda x: x.name)
+@pytest.mark.parametrize("mutant", [*IN_PRODUCER, *IN_LAYERS], ids=lambda x: x.name)
 def test_a_mutant_leaves_nothing_behind(mutant: Mutant):
     right = getattr(mutant.owner, mutant.attribute)
     with mutant.planted():
@@ -31,7 +31,7 @@ def test_a_mutant_leaves_nothing_behind(mutant: Mutant):
     assert getattr(mutant.owner, mutant.attribute) is right
 
 
-@pytest.mark.parametrize("mutant", (*IN_PRODUCER, *IN_LAYERS), ids=lambda x: x.name)
+@pytest.mark.parametrize("mutant", [*IN_PRODUCER, *IN_LAYERS], ids=lambda x: x.name)
 def test_a_mutant_is_caught_by_what_it_does(mutant: Mutant):
     nothing = {"lost": 0, "duplicated": 0, "altered": 0}
     assert is_right(mutant, {**nothing, mutant.shows_as: 1})
