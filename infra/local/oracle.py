@@ -115,9 +115,13 @@ def _load(
 ) -> None:
     layer, _, name = table.partition(".")
     db.register("dataset", DeltaTable(lake / layer / name).to_pyarrow_dataset())
+    # Not as a filter of the dataset: pyarrow cannot compare a text with the statistics
+    # of a file in which all texts are equal.
     db.execute(
-        f"CREATE OR REPLACE TABLE stored_{name} AS"
-        f" SELECT * {more} FROM dataset WHERE {where}"
+        f"""
+        CREATE OR REPLACE TABLE stored_{name} AS SELECT * {more} FROM dataset;
+        DELETE FROM stored_{name} WHERE NOT ({where})
+        """
     )
     db.unregister("dataset")
 
