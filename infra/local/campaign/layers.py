@@ -45,7 +45,7 @@ def build(spark: SparkSession, settings: Settings, kinesis: Path) -> None:
         _work_off(spark, settings, first)
         zombie.compute()
         shutil.rmtree(lake.checkpoints)
-        _work_off(spark, settings, second)
+        _work_off(spark, settings, second, last=True)
         zombie.wake()
 
 
@@ -72,14 +72,20 @@ class Zombie:
             self._committer.upsert(SYMBOL_STATS, self._rows, once)
 
 
-def _work_off(spark: SparkSession, settings: Settings, records: pa.Table) -> None:
-    """Land records and run silver and gold until they have done all there is."""
+def _work_off(
+    spark: SparkSession, settings: Settings, records: pa.Table, *, last: bool = False
+) -> None:
+    """Land records and run silver and gold until they have done all there is.
+
+    What can wait is merged with the last ones, as the driver's drain does it.
+    """
     write_deltalake(table_uri(settings.lake.root, RECORDS), records, mode="append")
     hot = silver.job.start(spark, settings)
     hot.processAllAvailable()
     hot.stop()
-    late = silver.late.start(spark, settings)
-    silver.late.finish(late, spark, settings)
+    if last:
+        late = silver.late.start(spark, settings)
+        silver.late.finish(late, spark, settings)
     statistics = gold.job.start(spark, settings)
     statistics.processAllAvailable()
     statistics.stop()

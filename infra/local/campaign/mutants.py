@@ -33,8 +33,8 @@ from producer.segments import Place, Segments
 from producer.sender import Sender
 
 Function = Callable[..., Any]
-_BACKFILL_LATE_NS = 46_000_000_000
-"""The default lookback, and one second of the gap itself."""
+_BACKFILL_LATE_NS = 2_000_000_000
+"""The lookback of ``streams``, and one second of the gap itself."""
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,8 @@ from producer.status import Status
 _RATE_PER_S = 250
 _MARKET = {"malformed_share": 0.004, "history": False}
 _SETTLED_WITHIN_S = 60.0
+LOOKBACK_S = 1
+"""Of the backfill: more of it would heal what the mutants of the retry have lost."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,9 @@ def _prepared(settings: Settings, var: Path, seed: int) -> Settings:
             ),
             "emulator": settings.emulator.model_copy(update=emulator),
             "kinesis": settings.kinesis.model_copy(update={"endpoint_url": endpoint}),
+            "backfill": settings.backfill.model_copy(
+                update={"lookback_s": LOOKBACK_S}
+            ),
         }
     )
 
@@ -101,12 +106,13 @@ def _live(scene: Scene) -> None:
     time.sleep(1)
     with scene.kinesis_fault("emulator:put-records-entry-failure", percentage=20):
         time.sleep(2)
+    time.sleep(2 * LOOKBACK_S)
     scene.on_feed("cut", for_s=2.5)
     time.sleep(5)
     with scene.kinesis_fault(
         "aws:fis:inject-api-unavailable-error", operations="PutRecords"
     ):
-        time.sleep(2)
+        time.sleep(3 * LOOKBACK_S)
         scene.kill(PRODUCER)
     _await_settled_gaps(scene)
 
