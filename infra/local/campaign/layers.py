@@ -24,6 +24,8 @@ from conf.settings import Settings
 from infra.local.stream_contents import stored_records
 
 _SECOND_US = 1_000_000
+_COMMITS = 3
+"""Of bronze in each half."""
 
 
 def build(spark: SparkSession, settings: Settings, kinesis: Path) -> None:
@@ -79,7 +81,10 @@ def _work_off(
 
     What can wait is merged with the last ones, as the driver's drain does it.
     """
-    write_deltalake(table_uri(settings.lake.root, RECORDS), records, mode="append")
+    bronze = table_uri(settings.lake.root, RECORDS)
+    size = records.num_rows // _COMMITS + 1
+    for first in range(0, records.num_rows, size):
+        write_deltalake(bronze, records.slice(first, size), mode="append")
     hot = silver.job.start(spark, settings)
     hot.processAllAvailable()
     hot.stop()

@@ -80,9 +80,7 @@ def _prepared(settings: Settings, var: Path, seed: int) -> Settings:
             ),
             "emulator": settings.emulator.model_copy(update=emulator),
             "kinesis": settings.kinesis.model_copy(update={"endpoint_url": endpoint}),
-            "backfill": settings.backfill.model_copy(
-                update={"lookback_s": LOOKBACK_S}
-            ),
+            "backfill": settings.backfill.model_copy(update={"lookback_s": LOOKBACK_S}),
         }
     )
 
