@@ -5,8 +5,8 @@ What is left is a Kinesis database and the truth, as the oracle reads them.
 
 import random
 import socket
-import sys
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -93,11 +93,18 @@ def _table(settings: Settings, mutant: Mutant | None) -> list[Service]:
     ]
     if mutant is None:
         return table
-    command = [sys.executable, "-m", "infra.local.campaign.mutated", mutant.name]
     return [
-        replace(service, command=command) if service.name == PRODUCER else service
+        replace(service, command=_mutated(service.command, mutant))
+        if service.name == PRODUCER
+        else service
         for service in table
     ]
+
+
+def _mutated(command: Sequence[str], mutant: Mutant) -> list[str]:
+    """Return ``python -m <module> …`` with the mutant planted in it."""
+    python, flag, *module = command
+    return [python, flag, "infra.local.campaign.mutated", mutant.name, *module]
 
 
 def _live(scene: Scene) -> None:
