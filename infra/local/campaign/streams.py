@@ -21,10 +21,11 @@ from infra.local.supervisor import Pipeline
 from producer.status import Status
 
 _RATE_PER_S = 250
-_MARKET = {"malformed_share": 0.004, "history": False}
+_MARKET = {"malformed_share": 0.004, "out_of_order_share": 0.0, "history": False}
 _SETTLED_WITHIN_S = 60.0
 LOOKBACK_S = 1
-"""Of the backfill: more of it would heal what the mutants of the retry have lost."""
+"""Of the backfill: more would heal what the mutants of the retry have lost. What comes
+out of order by more would then be missing, so nothing does."""
 
 
 @dataclass(frozen=True)
