@@ -6,7 +6,11 @@ Nothing is retried here: what may work soon is ``RetryLater``.
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import (
+    ClientError,
+    ConnectionError,  # noqa: A004 (botocore's own)
+    HTTPClientError,
+)
 
 from bronze.positions import START, Position
 from conf.errors import FixSetup, RetryLater
@@ -133,7 +137,7 @@ class StreamCalls:
     def _call(self, method: str, **arguments: object) -> Record:
         try:
             answer: Record = getattr(self._client, method)(**arguments)
-        except HTTPClientError as error:
+        except (HTTPClientError, ConnectionError) as error:
             raise RetryLater(f"Kinesis stream {self.stream}: {error}") from error
         except ClientError as error:
             what = f"Kinesis stream {self.stream}: {error}"

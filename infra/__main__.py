@@ -114,6 +114,28 @@ def smoke(
 
 
 @app.command()
+def faults(
+    *,
+    seed: Annotated[int, typer.Option(help="Same seed, same faults.")] = 7,
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--only", metavar="NAME", help="Only this fault; repeatable."),
+    ] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the folders.")] = False,
+    out: Out = None,
+) -> None:
+    """Let everything go wrong, one after the other; then judge every row.
+
+    The last line is one JSON object; its `broken` lists the bounds that did not hold.
+    """
+    from infra.local.campaign import run as campaign
+
+    result = campaign.run(_settings(), seed=seed, only=only, keep=keep)
+    _print_json(result, out)
+    raise typer.Exit(1 if result["broken"] else 0)
+
+
+@app.command()
 def status(*, profile: Profile = None, as_json: Json = False) -> None:
     """Show what runs, its rates, lag and disk."""
     from infra.local import run as supervisor

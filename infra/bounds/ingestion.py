@@ -43,4 +43,29 @@ KILLS = Run(
     ),
 )
 
-RUNS = (CUTS, KILLS)
+CAMPAIGN = Run(
+    "faults",
+    ("python", "-m", "infra", "faults"),
+    (
+        faultless("campaign", "fault campaign"),
+        Bound(
+            "campaign-mutants",
+            "fault campaign: mutants caught, of 12",
+            ("mutants_caught",),
+            12,
+            "mutants",
+            at_least=True,
+        ),
+        Bound(
+            "campaign-recovery",
+            "fault campaign: recovery to the next silver commit, p95",
+            ("recovery_s.p95",),
+            45.0,
+            "s",
+        ),
+        Bound("campaign-time", "fault campaign: length", ("seconds",), 1_200.0, "s"),
+        Bound("campaign-broken", "fault campaign: broken bounds", ("broken",), 0),
+    ),
+)
+
+RUNS = (CUTS, KILLS, CAMPAIGN)

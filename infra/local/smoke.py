@@ -168,8 +168,8 @@ def result_of(
         "rate_per_s": round(sent.emitted / seconds, 1),
         "engine": settings.lake.engine,
         "emitted": sent.emitted,
-        "injected": _injected(sent, stream_contents.resent_messages(_store(settings))),
-        **_counts(report),
+        "injected": _injected(sent, stream_contents.resent_messages(store(settings))),
+        **counts(report),
         **latencies,
         "warm_up": warm_up,
         **_lag(lag_at(observed.sightings, sent.last_due_ns)),
@@ -185,20 +185,25 @@ def result_of(
 def _judge(
     db: duckdb.DuckDBPyConnection, settings: Settings, *, only_stored: bool
 ) -> oracle.Report:
-    """Judge the lake and keep the verdict on each table, with examples."""
+    """Judge the lake and keep the verdict."""
     report = oracle.judge(
         db,
         Path(settings.lake.root),
         truth_dir=_truth_dir(settings),
-        kinesis=_store(settings),
+        kinesis=store(settings),
         only_stored=only_stored,
     )
+    keep_report(settings.var, report)
+    return report
+
+
+def keep_report(folder: Path, report: oracle.Report) -> None:
+    """Log the verdict on each table, and write it with its examples."""
     for table in report.tables:
         figures = {name: getattr(table, name) for name in _FIGURES}
         _log.info(table.table, **figures)
     text = msgspec.json.encode(asdict(report), enc_hook=str)
-    (settings.var / "report.json").write_bytes(msgspec.json.format(text, indent=2))
-    return report
+    (folder / "report.json").write_bytes(msgspec.json.format(text, indent=2))
 
 
 def _judge_stream(
@@ -226,11 +231,13 @@ def _truth_dir(settings: Settings) -> Path:
     return settings.simulator.truth_dir or settings.var / "truth"
 
 
-def _store(settings: Settings) -> Path:
+def store(settings: Settings) -> Path:
+    """Return the emulator's database of a run."""
     return settings.var / "kinesis" / DATABASE_NAME
 
 
-def _counts(report: oracle.Report) -> dict[str, int]:
+def counts(report: oracle.Report) -> dict[str, int]:
+    """Return what a result says of a report."""
     rows = [f"silver.{name}" for name in KINDS]
     return {
         "bronze_records": report.total("stored", "bronze.records"),

@@ -134,19 +134,19 @@ def resent_messages(database: Path) -> int:
         )
     return sum(
         len(payload.splitlines()) - 1
-        for shard_id, number, _, _, payload in _rows(database)
+        for shard_id, number, _, _, payload in stored_records(database)
         if (shard_id, number) in ledger and _kind(payload) in _MARKET_KINDS
     )
 
 
 def _records(database: Path) -> Iterator[Row]:
-    for shard_id, number, key, arrival_us, payload in _rows(database):
+    for shard_id, number, key, arrival_us, payload in stored_records(database):
         digest = hashlib.md5(payload, usedforsecurity=False).hexdigest()
         yield shard_id, number, key, arrival_us, digest
 
 
 def _lines(database: Path) -> Iterator[Row]:
-    for shard_id, number, _, arrival_us, payload in _rows(database):
+    for shard_id, number, _, arrival_us, payload in stored_records(database):
         first, *rest = payload.split(b"\n")
         header = _header.decode(first)
         if header.kind not in _MESSAGE_KINDS:
@@ -162,8 +162,8 @@ def _lines(database: Path) -> Iterator[Row]:
             )
 
 
-def _rows(database: Path) -> Iterator[tuple[str, str, str, int, bytes]]:
-    """Yield shard id, sequence number, partition key, arrival time (us), payload."""
+def stored_records(database: Path) -> Iterator[tuple[str, str, str, int, bytes]]:
+    """Yield shard id, sequence number, partition key, arrival (us), payload of each."""
     with closing(_open(database)) as store:
         shards = store.execute('SELECT key, "index", created_ms FROM shards').fetchall()
         for key, index, created_ms in shards:

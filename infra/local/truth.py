@@ -59,8 +59,16 @@ def read_summary(truth_dir: Path) -> Summary:
     return msgspec.json.decode(path.read_bytes(), type=Summary)
 
 
-def load_sent(db: duckdb.DuckDBPyConnection, truth_dir: Path) -> None:
-    """Make ``sent`` from the truth folder: everything that the market sent."""
+def load_sent(db: duckdb.DuckDBPyConnection, truth_dir: Path, *patterns: str) -> None:
+    """Make ``sent`` from the truth folder: everything that the market sent.
+
+    Args:
+        db: Gets the table.
+        truth_dir: The simulator's.
+        *patterns: Of the names of the files; by default what was handed to a client.
+    """
+    patterns = patterns or ("messages-*.tsv",)
+    files = sorted(str(path) for x in patterns for path in truth_dir.glob(x))
     db.execute(
         r"""
         CREATE OR REPLACE TABLE sent AS
@@ -80,7 +88,7 @@ def load_sent(db: duckdb.DuckDBPyConnection, truth_dir: Path) -> None:
             NULL::INTEGER AS occurrence
         FROM lines
         """,
-        {"files": sorted(str(path) for path in truth_dir.glob("messages-*.tsv"))},
+        {"files": files},
     )
 
 

@@ -79,7 +79,9 @@ class Feed:
         if client not in self.clients:
             return
         self.clients.discard(client)
-        is_replaced = any(client.who == other.who for other in self.clients)
+        is_replaced = any(
+            client.who == other.who and other.is_reachable for other in self.clients
+        )
         if client.who is None or is_replaced or self.finished:
             return
         self.missed.begin(

@@ -172,6 +172,22 @@ async def test_a_half_open_connection_does_not_even_answer_a_ping(tmp_path: Path
     assert_nothing_is_unaccounted(tmp_path)
 
 
+async def test_a_half_open_connection_replaces_nobody_who_leaves(tmp_path: Path):
+    async with (
+        simulated(rate_per_s=RATE, truth_dir=tmp_path) as port,
+        subscribed(port) as client,
+    ):
+        await order_fault(port, kind="half_open", for_s=60)
+        async with subscribed(port) as second:
+            assert await read_for(second, 0.2)
+        assert await read_for(client, 0.3) == []
+        async with subscribed(port) as third:
+            assert await read_for(third, 0.2)
+        await http(port, "DELETE", "/sim/faults")
+
+    assert_nothing_is_unaccounted(tmp_path)
+
+
 async def test_the_end_of_a_fault_ends_nothing_while_another_lasts(tmp_path: Path):
     async with (
         simulated(rate_per_s=RATE, truth_dir=tmp_path) as port,

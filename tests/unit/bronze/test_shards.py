@@ -1,5 +1,6 @@
 """Planned ranges of a real emulator in this process."""
 
+import socket
 from collections.abc import Iterator
 
 import pytest
@@ -11,6 +12,8 @@ from bronze.positions import Position, with_children
 from bronze.shards import Bounds, ShardReader
 from bronze.trimming import Trimmed
 from conf.errors import FixSetup, RetryLater
+from conf.kinesis import open_client
+from conf.settings import KinesisSettings
 from tests.unit.bronze.emulated import (
     HOUR_S,
     NOON_S,
@@ -155,6 +158,16 @@ def test_a_call_that_fails_for_a_moment_changes_nothing(
         reader.read_after(FIRST, "TRIM_HORIZON", PLENTY)
 
     assert numbers(reader.read_after(FIRST, "TRIM_HORIZON", PLENTY)[0]) == [1, 2]
+
+
+def test_an_endpoint_where_nobody_listens_is_tried_again():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        endpoint = f"http://127.0.0.1:{probe.getsockname()[1]}"
+    reader = ShardReader(open_client(KinesisSettings(endpoint_url=endpoint)), "ticks")
+
+    with pytest.raises(RetryLater):
+        reader.refresh()
 
 
 def test_a_planned_range_is_read_again_through_faults(kinesis: Kinesis):

@@ -1,0 +1,182 @@
+"""Where a fault strikes: the running pipeline, and every door that it can be hit by."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import random
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from conf.errors import FixSetup, RetryLater
+from conf.kinesis import open_client
+from conf.logs import get_logger
+from conf.settings import Settings
+from infra.local import process_table
+from infra.local.services import LAKE
+from infra.local.supervisor import Pipeline
+from producer.batcher import Record
+from producer.kinesis import MAX_ENTRIES, put_records
+
+if TYPE_CHECKING:
+    from types_boto3_kinesis import KinesisClient
+
+PATIENCE_S = 120.0
+_PUT_AGAIN_S = 0.2
+_log = get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A live pipeline and the dice.
+
+    Attributes:
+        pipeline: Its processes.
+        settings: Those of the run.
+        dice: Chooses whatever a fault leaves open; the same seed chooses the same.
+    """
+
+    pipeline: Pipeline
+    settings: Settings
+    dice: random.Random
+
+    def between(self, low: float, high: float) -> float:
+        """Return seconds from a range, to the millisecond."""
+        return round(self.dice.uniform(low, high), 3)
+
+    def on_feed(self, kind: str, **fields: object) -> None:
+        """Order a fault of the simulator."""
+        port, fault = self.settings.simulator.port, {"kind": kind, **fields}
+        _request(port, "/sim/faults", fault)
+        _log.info("simulator fault", **fault)
+
+    def on_kinesis(self, action: str, for_s: float, **parameters: object) -> None:
+        """Let a fault of the emulator last, and return when it is over."""
+        with self.kinesis_fault(action, **parameters):
+            time.sleep(for_s)
+
+    @contextmanager
+    def kinesis_fault(self, action: str, **parameters: object) -> Iterator[None]:
+        """Hold a fault of the emulator; one that was killed forgets it."""
+        port = self.settings.emulator.port
+        texts = {name: str(value) for name, value in parameters.items()}
+        fault = {"actionId": action, "parameters": texts}
+        number = msgspec.json.decode(_request(port, "/faults", fault))["id"]
+        _log.info("emulator fault", **fault)
+        try:
+            yield
+        finally:
+            _request(port, f"/faults/{number}", method="DELETE")
+
+    @contextmanager
+    def frozen(self, name: str) -> Iterator[None]:
+        """Stop a process and all that it started, and let it go on."""
+        leader = self.pipeline.pid(name)
+        _signal_session(leader, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            _signal_session(leader, signal.SIGCONT)
+
+    def kill(self, name: str) -> None:
+        """End one process at once; the supervisor starts it again."""
+        self.pipeline.kill(name, signal.SIGKILL)
+
+    def kill_pids(self, pids: list[int]) -> None:
+        """End processes at once that the supervisor does not know."""
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def workers(self) -> list[int]:
+        """Return the Python processes that Spark's driver started."""
+        leader = self.pipeline.pid(LAKE)
+        return [
+            pid
+            for pid in process_table.session(leader)
+            if pid != leader
+            and b"pyspark" in _command(pid)
+            and b"java" not in _command(pid).split(b"\0")[0]
+        ]
+
+    def client(self) -> KinesisClient:
+        """Return a client of the stream."""
+        return open_client(self.settings.kinesis)
+
+    def put(self, records: list[Record]) -> None:
+        """Store records in the stream, however often they have to be sent."""
+        put = put_records(self.client(), self.settings.kinesis)
+        waiting = list(records)
+        while waiting:
+            batch, waiting = waiting[:MAX_ENTRIES], waiting[MAX_ENTRIES:]
+            try:
+                codes = put(batch)
+            except RetryLater:
+                codes = ["unanswered"] * len(batch)
+            failed = [x for x, code in zip(batch, codes, strict=True) if code]
+            waiting = failed + waiting
+            if failed:
+                time.sleep(_PUT_AGAIN_S)  # a shard takes 1 MiB a second
+
+    def checkpoint(self, *parts: str) -> Path:
+        """Return a path below the checkpoints."""
+        return Path(self.settings.lake.checkpoints, *parts)
+
+    def until(self, reached: Callable[[], object], what: str) -> None:
+        """Wait for a condition.
+
+        Raises:
+            FixSetup: It was not met in two minutes, or the pipeline ended.
+        """
+        deadline = time.monotonic() + PATIENCE_S
+        while not reached():
+            if self.pipeline.wait(0.02) or time.monotonic() > deadline:
+                raise FixSetup("campaign", f"waited in vain until {what}", "See logs")
+
+
+def _request(
+    port: int, path: str, body: object = None, *, method: str = "POST"
+) -> bytes:
+    """Send one request to a control API; one that is just restarting is awaited.
+
+    Raises:
+        FixSetup: It refuses, or does not answer for long.
+    """
+    content = b"" if body is None else msgspec.json.encode(body)
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        try:
+            with closing(connection):
+                connection.request(method, path, content)
+                answer = connection.getresponse()
+                text = answer.read()
+        except (OSError, http.client.HTTPException) as error:
+            if time.monotonic() > deadline:
+                where = f"port {port}"
+                raise FixSetup(where, str(error), "See the logs of the run") from error
+            time.sleep(_PUT_AGAIN_S)
+            continue
+        is_gone = method == "DELETE" and answer.status == http.HTTPStatus.NOT_FOUND
+        if answer.status >= http.HTTPStatus.BAD_REQUEST and not is_gone:
+            raise FixSetup(f"port {port}{path}", text.decode(), "Correct the fault")
+        return text
+
+
+def _signal_session(leader: int, number: int) -> None:
+    for pid in process_table.session(leader):
+        os.kill(pid, number)
+
+
+def _command(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""  # it has ended

@@ -1,0 +1,44 @@
+"""What a campaign holds, and that its seed decides it."""
+
+import pytest
+
+from infra.local.campaign.catalog import FAULTS
+from infra.local.campaign.mutants import IN_LAYERS, IN_PRODUCER, Mutant
+from infra.local.campaign.run import Campaign
+from infra.local.campaign.trials import is_right
+
+
+def test_every_class_of_the_fault_model_has_a_fault():
+    assert {fault.class_ for fault in FAULTS} == {f"F{n}" for n in range(1, 14)}
+    assert len({fault.name for fault in FAULTS}) == len(FAULTS)
+
+
+def test_a_seed_is_an_order():
+    assert Campaign(7).order == Campaign(7).order
+    assert Campaign(7).order != Campaign(8).order
+    assert sorted(Campaign(7).order) == sorted(fault.name for fault in FAULTS)
+
+
+def test_twelve_mistakes_are_planted():
+    assert len({mutant.name for mutant in (*IN_PRODUCER, *IN_LAYERS)}) == 12
+
+
+@pytest.mark.parametrize("mutant", [*IN_PRODUCER, *IN_LAYERS], ids=lambda x: x.name)
+def test_a_mutant_leaves_nothing_behind(mutant: Mutant):
+    right = getattr(mutant.owner, mutant.attribute)
+    with mutant.planted():
+        assert getattr(mutant.owner, mutant.attribute) is not right
+    assert getattr(mutant.owner, mutant.attribute) is right
+
+
+@pytest.mark.parametrize("mutant", [*IN_PRODUCER, *IN_LAYERS], ids=lambda x: x.name)
+def test_a_mutant_is_caught_by_what_it_does(mutant: Mutant):
+    nothing = {"lost": 0, "duplicated": 0, "altered": 0}
+    assert is_right(mutant, {**nothing, mutant.shows_as: 1})
+    for other in nothing.keys() - {mutant.shows_as}:
+        assert not is_right(mutant, {**nothing, other: 1})
+
+
+def test_without_a_mutant_nothing_may_be_found():
+    assert is_right(None, {"lost": 0, "duplicated": 0, "altered": 0})
+    assert not is_right(None, {"lost": 0, "duplicated": 0, "altered": 1})
