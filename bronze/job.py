@@ -5,6 +5,7 @@ arrived until now and ends.
 """
 
 import json
+import threading
 from datetime import UTC, datetime
 from functools import partial
 from typing import Annotated
@@ -21,6 +22,7 @@ from bronze.records import to_records
 from bronze.resume import last_positions
 from conf.lake.create import ensure_tables
 from conf.lake.fence import open_fence
+from conf.lake.maintenance import tidy_in_background
 from conf.lake.roots import table_uri
 from conf.lake.session import run_alone, run_once
 from conf.lake.streams import Checkpoint
@@ -28,6 +30,7 @@ from conf.lake.tables import RECORDS
 from conf.settings import Settings
 
 QUERY = "bronze"
+_TIDY_EVERY_S = 3_600
 
 
 def start(
@@ -49,7 +52,7 @@ def start(
     open_fence(lake.root, QUERY, lake.lease_s)
     # Delta's own sink stores (query id, batch id) with each commit: a batch that is
     # repeated after a crash, or by a driver that was replaced, adds nothing.
-    return (
+    query = (
         to_records(_read_kinesis(spark, chosen, ending))
         .coalesce(1)
         .writeStream.format("delta")
@@ -58,6 +61,17 @@ def start(
         .trigger(processingTime=f"{lake.trigger_ms} milliseconds")
         .start(table_uri(lake.root, RECORDS))
     )
+    threading.Thread(
+        target=_keep_tidy, args=(query, lake.root), name="tidy", daemon=True
+    ).start()
+    return query
+
+
+def _keep_tidy(query: StreamingQuery, root: str) -> None:
+    """Clean the table's log, which Spark's sink leaves to us, as long as it runs."""
+    pause = threading.Event()
+    while not pause.wait(_TIDY_EVERY_S) and query.isActive:
+        tidy_in_background(root, RECORDS)
 
 
 def _read_kinesis(
