@@ -5,7 +5,6 @@ arrived until now and ends.
 """
 
 import json
-import threading
 from datetime import UTC, datetime
 from functools import partial
 from typing import Annotated
@@ -22,15 +21,15 @@ from bronze.records import to_records
 from bronze.resume import last_positions
 from conf.lake.create import ensure_tables
 from conf.lake.fence import open_fence
-from conf.lake.maintenance import tidy_in_background
+from conf.lake.maintenance import tidy
 from conf.lake.roots import table_uri
 from conf.lake.session import run_alone, run_once
-from conf.lake.streams import Checkpoint
+from conf.lake.streams import Checkpoint, keep_doing
 from conf.lake.tables import RECORDS
 from conf.settings import Settings
 
 QUERY = "bronze"
-_TIDY_EVERY_S = 3_600
+_TIDY_EVERY_S = 3_600.0
 
 
 def start(
@@ -61,17 +60,9 @@ def start(
         .trigger(processingTime=f"{lake.trigger_ms} milliseconds")
         .start(table_uri(lake.root, RECORDS))
     )
-    threading.Thread(
-        target=_keep_tidy, args=(query, lake.root), name="tidy", daemon=True
-    ).start()
+    # Spark's sink leaves the table's log to us.
+    keep_doing(query, "tidy", _TIDY_EVERY_S, lambda: tidy(lake.root, RECORDS))
     return query
-
-
-def _keep_tidy(query: StreamingQuery, root: str) -> None:
-    """Clean the table's log, which Spark's sink leaves to us, as long as it runs."""
-    pause = threading.Event()
-    while not pause.wait(_TIDY_EVERY_S) and query.isActive:
-        tidy_in_background(root, RECORDS)
 
 
 def _read_kinesis(

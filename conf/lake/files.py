@@ -13,8 +13,9 @@ from deltalake import DeltaTable
 
 from conf.lake.tables import DATE, INT, TIMESTAMP, Column, TableContract
 
-Days = tuple[str, str]
-"""First and last value of the partition column ``day``."""
+Pruning = list[tuple[str, str, str]]
+"""Conditions on partition columns, all of which a file must meet: column, operator,
+value."""
 
 _PARTITION_TYPES = {DATE: "DATE", INT: "INTEGER"}
 
@@ -51,7 +52,7 @@ def rows_of_version(
     connection: duckdb.DuckDBPyConnection,
     contract: TableContract,
     table: DeltaTable,
-    days: Days | None = None,
+    pruning: Pruning | None = None,
 ) -> str:
     """Return SQL that yields the rows of a table's version, typed as its contract says.
 
@@ -59,9 +60,9 @@ def rows_of_version(
         connection: Where the SQL will run.
         contract: The table.
         table: Opened at the version.
-        days: Leave out the files of all other days.
+        pruning: Files that do not meet it are left out.
     """
-    source = _source(connection, contract, table, days)
+    source = _source(connection, contract, table, pruning)
     columns = _typed(contract.columns)
     return f"SELECT {columns} FROM {source}"  # noqa: S608 (names of the contract)
 
@@ -80,17 +81,16 @@ def _source(
     connection: duckdb.DuckDBPyConnection,
     contract: TableContract,
     table: DeltaTable,
-    days: Days | None,
+    pruning: Pruning | None,
 ) -> str:
-    within = days and [("day", ">=", days[0]), ("day", "<=", days[1])]
-    files = table.file_uris(within)
+    files = table.file_uris(file_pruning_predicate=pruning or None)
     if files and not files[0].startswith("s3"):
         types = ", ".join(
             f"'{name}': {_PARTITION_TYPES[contract.schema.field(name).type]}"
             for name in contract.partition_by
         )
         return f"read_parquet({files!r}, union_by_name=true, hive_types={{{types}}})"
-    name = "_".join([contract.path, str(table.version()), *(days or ())])
-    name = re.sub(r"\W", "_", name)
-    connection.register(name, table.to_pyarrow_dataset(within))
+    name = re.sub(r"\W", "_", f"{contract.path} {table.version()} {pruning or ''}")
+    dataset = table.to_pyarrow_dataset(file_pruning_predicate=pruning or None)
+    connection.register(name, dataset)
     return name

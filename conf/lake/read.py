@@ -22,6 +22,7 @@ from conf.lake.selection import (
     Moment,
     Selection,
     Span,
+    needing_files,
     symbol_condition,
     to_moment,
 )
@@ -36,7 +37,7 @@ from conf.lake.tables import (
     TRADES,
     TableContract,
 )
-from conf.lake.versions import AsOf, open_table
+from conf.lake.versions import AsOf, known_table, open_table
 
 _NEW_YORK = ZoneInfo("America/New_York")
 
@@ -145,7 +146,8 @@ class Lake:
         Raises:
             FixSetup: There is no such table, or the version cannot be read.
         """
-        contract = TABLES[contract] if isinstance(contract, str) else contract
+        if isinstance(contract, str):
+            contract = known_table(contract)
         rows = self._rows(contract, symbols, Span.of(start, end), as_of)
         if known_at is not None:
             known = f"TIMESTAMPTZ '{to_moment(known_at).isoformat()}'"
@@ -188,7 +190,8 @@ class Lake:
     def sql(self, statement: str) -> Selection:
         """Return the rows of one SELECT over every table and view; see ``connect``."""
         refresh(self._connection, self.root, self.manifest)
-        return Selection(self._connection.sql(statement))
+        with needing_files():
+            return Selection(self._connection.sql(statement))
 
     def pin(self, name: str, reason: str) -> Manifest:
         """Keep the versions of this lake readable; see ``conf.lake.manifest.pin``."""
@@ -208,14 +211,16 @@ class Lake:
         if not DeltaTable.is_deltatable(table_uri(self.root, contract)):
             raise FixSetup(contract.name, f"is not in {self.root}", "`make run`")
         table = open_table(self.root, contract, as_of)
-        rows = rows_of_version(self._connection, contract, table, span.days())
+        rows = rows_of_version(self._connection, contract, table, span.pruning())
         where = " AND ".join(
             [*symbol_condition(symbols), *span.conditions(contract.event_column)]
         )
         return f"(SELECT * FROM ({rows}) WHERE {where or 'true'})"  # noqa: S608
 
     def _select(self, rows: str, *order: str) -> Selection:
-        return Selection(self._connection.sql(f"FROM {rows}").order(", ".join(order)))
+        with needing_files():
+            found = self._connection.sql(f"FROM {rows}")
+        return Selection(found.order(", ".join(order)))
 
 
 def open_lake(root: str, cut: Cut | None = None) -> Lake:

@@ -1,6 +1,7 @@
 """What a researcher selects: symbols, a span of time, and the form of the rows."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING
@@ -9,7 +10,7 @@ import duckdb
 import pyarrow as pa
 
 from conf.errors import FixSetup
-from conf.lake.files import Days
+from conf.lake.files import Pruning
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,7 +33,7 @@ class Selection:
     relation: duckdb.DuckDBPyRelation
 
     def select(self, *columns: str) -> "Selection":
-        """Keep some columns, by name or as SQL; the others are not read."""
+        """Keep some columns; the others are not read."""
         return Selection(self.relation.select(*columns))
 
     def arrow(self) -> pa.Table:
@@ -41,12 +42,8 @@ class Selection:
         Raises:
             FixSetup: Files of the version were removed meanwhile.
         """
-        try:
+        with needing_files():
             return self.relation.to_arrow_table()
-        except duckdb.IOException as error:
-            raise FixSetup(
-                "lake", str(error), "Take a newer version, and pin what you need"
-            ) from error
 
     def pandas(self) -> "pd.DataFrame":
         """Return the rows as a pandas frame."""
@@ -68,6 +65,17 @@ class Selection:
                 "`uv pip install polars`, or take .arrow() or .pandas()",
             ) from error
         return pl.DataFrame(pl.from_arrow(self.arrow()))
+
+
+@contextmanager
+def needing_files() -> Iterator[None]:
+    """Say what to do when a file of an older version is not there any more."""
+    try:
+        yield
+    except duckdb.IOException as error:
+        raise FixSetup(
+            "lake", str(error), "Take a newer version, and pin what you need"
+        ) from error
 
 
 @dataclass(frozen=True)
@@ -93,10 +101,14 @@ class Span:
         """Return the span that begins 24 hours earlier."""
         return Span(self.start and self.start - _DAY, self.end)
 
-    def days(self) -> Days:
-        """Return the first and last UTC day."""
-        first = "0001-01-01" if self.start is None else str(self.start.date())
-        return first, "9999-12-31" if self.end is None else str(self.end.date())
+    def pruning(self) -> Pruning:
+        """Return what the days of its files meet."""
+        found = []
+        if self.start is not None:
+            found.append(("day", ">=", str(self.start.date())))
+        if self.end is not None:
+            found.append(("day", "<=", str(self.end.date())))
+        return found
 
     def conditions(self, column: str) -> list[str]:
         """Return the SQL that holds for a timestamp within."""

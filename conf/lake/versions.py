@@ -103,6 +103,17 @@ def storage(uri: str) -> pyarrow.fs.FileSystem:
     return pyarrow.fs.PyFileSystem(DeltaStorageHandler(uri))
 
 
+def known_table(name: str) -> TableContract:
+    """Return the contract of a name.
+
+    Raises:
+        FixSetup: There is no such table.
+    """
+    if name not in TABLES:
+        raise FixSetup(name, "is no table", f"There are {', '.join(TABLES)}")
+    return TABLES[name]
+
+
 def parse_as_of(text: str) -> datetime | Mapping[str, AsOf]:
     """Read what a person types: a time, or ``silver.trades@41`` (several by commas).
 
@@ -112,13 +123,7 @@ def parse_as_of(text: str) -> datetime | Mapping[str, AsOf]:
     if "@" not in text:
         return _parse_moment(text)
     pairs = (part.partition("@") for part in text.split(","))
-    return {_known(name.strip()): _parse_version(at) for name, _, at in pairs}
-
-
-def _known(name: str) -> str:
-    if name not in TABLES:
-        raise FixSetup("--as-of", f"there is no table {name!r}", f"One of {[*TABLES]}")
-    return name
+    return {known_table(name.strip()).name: _parse_version(at) for name, _, at in pairs}
 
 
 def _parse_version(text: str) -> AsOf:

@@ -2,6 +2,7 @@
 
 import os
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from itertools import count
 from pathlib import Path
 
@@ -41,19 +42,23 @@ def row(contract: TableContract, event_time: datetime, **fields: object) -> dict
         "hour": event_time.hour,
         "symbol": "AAPL",
         "position": next(_positions),
-        "price_sum_e6": 1,
-        "price_sum_squares_e12": 1,
+        "price_sum_e6": Decimal(1),
+        "price_sum_squares_e12": Decimal(1),
         "price_buckets": [],
     }
     known = {k: v for k, v in derived.items() if k in contract.column_names}
     return {**sample, **known, **fields}
 
 
+def arrow(contract: TableContract, *rows: dict) -> pa.Table:
+    return pa.Table.from_pylist(list(rows), schema=contract.schema)
+
+
 def write(root: str | Path, contract: TableContract, *rows: dict) -> None:
     """Append rows in one commit; the table comes into being if it must."""
     ensure_tables(str(root), [contract])
-    table = pa.Table.from_pylist(list(rows), schema=contract.schema)
-    write_deltalake(table_uri(str(root), contract), table, mode="append")
+    uri = table_uri(str(root), contract)
+    write_deltalake(uri, arrow(contract, *rows), mode="append")
 
 
 def delta(root: str | Path, contract: TableContract) -> DeltaTable:
