@@ -21,7 +21,7 @@ from bronze.records import to_records
 from bronze.resume import last_positions
 from conf.lake.create import ensure_tables
 from conf.lake.fence import open_fence
-from conf.lake.maintenance import tidy
+from conf.lake.maintenance import clean_log
 from conf.lake.roots import table_uri
 from conf.lake.session import run_alone, run_once
 from conf.lake.streams import Checkpoint, keep_doing
@@ -29,7 +29,7 @@ from conf.lake.tables import RECORDS
 from conf.settings import Settings
 
 QUERY = "bronze"
-_TIDY_EVERY_S = 3_600.0
+_CLEAN_EVERY_S = 3_600.0
 
 
 def start(
@@ -61,7 +61,9 @@ def start(
         .start(table_uri(lake.root, RECORDS))
     )
     # Spark's sink leaves the table's log to us.
-    keep_doing(query, "tidy", _TIDY_EVERY_S, lambda: tidy(lake.root, RECORDS))
+    keep_doing(
+        query, "clean log", _CLEAN_EVERY_S, lambda: clean_log(lake.root, RECORDS)
+    )
     return query
 
 

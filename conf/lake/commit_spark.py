@@ -18,7 +18,7 @@ from conf.lake.commit import (
     ranges_of,
 )
 from conf.lake.fence import Fence
-from conf.lake.maintenance import tidy_in_background
+from conf.lake.maintenance import tidy
 from conf.lake.roots import table_uri
 from conf.lake.spark_schema import spark_schema
 from conf.lake.tables import TableContract
@@ -148,8 +148,8 @@ class SparkCommitter:
         if commits % self._lake.compact_every == 0:
             target.optimize().executeCompaction()
         if commits % (self._lake.compact_every * COMPACTIONS_PER_TIDYING) == 0:
-            # Not Spark's VACUUM, which knows no pins.
-            tidy_in_background(self._lake.root, contract)
+            # Not Spark's VACUUM, which knows no pins; nothing else commits meanwhile.
+            tidy(self._lake.root, contract)
 
 
 @contextmanager

@@ -93,7 +93,9 @@ def _tidy_once(root: str, contract: TableContract) -> None:
 def tidy(root: str, contract: TableContract, now: datetime | None = None) -> None:
     """Remove the files and log entries that no version worth keeping needs.
 
-    Worth keeping is what is younger than the table's retention, and what is pinned.
+    Worth keeping is what is younger than the table's retention, and what is pinned. It
+    commits to the table with deltalake: where Spark commits too, only under the lock of
+    the committer.
 
     Args:
         root: The lake.
@@ -101,16 +103,14 @@ def tidy(root: str, contract: TableContract, now: datetime | None = None) -> Non
         now: Wall clock, by which log entries are old.
     """
     with held_pins(root):
-        pinned = pinned_versions(root, contract)
         table = DeltaTable(table_uri(root, contract))
+        pinned = pinned_versions(root, contract)
         table.vacuum(dry_run=False, keep_versions=pinned or None)
-        clean_log(root, contract, pinned, now or datetime.now(UTC))
+    clean_log(root, contract, now)
 
 
-def clean_log(
-    root: str, contract: TableContract, pinned: Iterable[int], now: datetime
-) -> int:
-    """Remove the log entries that no version worth keeping is read from.
+def clean_log(root: str, contract: TableContract, now: datetime | None = None) -> int:
+    """Remove the log entries that no version worth keeping is read from; no commit.
 
     A version is read from the newest checkpoint at or before it and the commits after
     that one; of a pinned version just these stay.
@@ -118,6 +118,14 @@ def clean_log(
     Returns:
         The number of files removed.
     """
+    with held_pins(root):
+        pinned = pinned_versions(root, contract)
+        return _remove_entries(root, contract, pinned, now or datetime.now(UTC))
+
+
+def _remove_entries(
+    root: str, contract: TableContract, pinned: Iterable[int], now: datetime
+) -> int:
     uri = table_uri(root, contract)
     days = LOG_RETENTION_DAYS.get(contract.name, DEFAULT_LOG_RETENTION_DAYS)
     horizon = now - timedelta(days=days)

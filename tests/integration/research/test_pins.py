@@ -152,7 +152,7 @@ class TestLogCleanup:
 
     def test_what_is_younger_than_the_retention_can_be_read(self, root: str):
         # two days before day 19 is 17, which is read from checkpoint 15
-        assert clean_log(root, TRADES, [], T0 + 19 * DAY) == 15 + 2
+        assert clean_log(root, TRADES, T0 + 19 * DAY) == 15 + 2
         assert versions(root, TRADES) == list(range(15, 21))
         assert trade_ids(Path(root), version=17) == list(range(1, 18))
         assert trade_ids(Path(root)) == list(range(1, 21))
@@ -169,5 +169,5 @@ class TestLogCleanup:
             version_at(root, TRADES, T0 + 9 * DAY)
 
     def test_nothing_is_old_in_a_young_lake(self, root: str):
-        assert clean_log(root, TRADES, [], T0 + DAY) == 0
+        assert clean_log(root, TRADES, T0 + DAY) == 0
         assert DeltaTable(f"{root}/silver/trades", version=0).version() == 0
