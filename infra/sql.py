@@ -39,7 +39,8 @@ def run_statement(
         as_json: Print JSON.
         as_of: A time, a pin or versions, see ``conf.lake.manifest.tie``.
 
-    Returns the exit code: 1, and the reason on stderr, if DuckDB refuses it.
+    Returns:
+        The exit code: 1, and the reason on stderr, if DuckDB refuses it.
     """
     with connect(root, None if as_of is None else tie(root, as_of)) as lake:
         try:

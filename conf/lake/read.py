@@ -62,16 +62,20 @@ def connect(root: str, manifest: Manifest | None = None) -> duckdb.DuckDBPyConne
 def refresh(
     connection: duckdb.DuckDBPyConnection, root: str, manifest: Manifest | None = None
 ) -> None:
-    """Point every view at the newest version of its table, or at the manifest's."""
+    """Point every view at the newest version of its table, or at the manifest's.
+
+    Raises:
+        FixSetup: Files of a version were removed.
+    """
     for contract in TABLES.values():
         as_of = None if manifest is None else manifest.versions.get(contract.name)
         is_there = DeltaTable.is_deltatable(table_uri(root, contract))
         if is_there and (manifest is None or as_of is not None):
             connection.execute(f"CREATE SCHEMA IF NOT EXISTS {contract.layer}")
-            rows = rows_of_version(
-                connection, contract, open_table(root, contract, as_of)
-            )
-            _create_view(connection, contract.name, rows)
+            table = open_table(root, contract, as_of)
+            with needing_files():
+                rows = rows_of_version(connection, contract, table)
+                _create_view(connection, contract.name, rows)
             _create_known_views(connection, contract)
     _create_joined_views(connection, root, manifest)
 

@@ -10,7 +10,7 @@ from deltalake import DeltaTable
 from conf.errors import FixSetup
 from conf.lake.maintenance import clean_log, drop_oldest_day, tidy
 from conf.lake.manifest import Manifest, pin, pins, tie, unpin
-from conf.lake.read import open_lake, scan
+from conf.lake.read import connect, open_lake, scan
 from conf.lake.tables import BARS, SYMBOL_STATS, TRADES
 from conf.lake.versions import version_at
 from tests.integration.research.lakes import (
@@ -119,6 +119,8 @@ class TestPins:
         tidy(root, TRADES)
         with pytest.raises(FixSetup, match=r"(?s)lake: .*\.parquet.*pin what you need"):
             open_lake(root).trades(as_of=1).arrow()
+        with pytest.raises(FixSetup, match="pin what you need"):
+            connect(root, tie(root, "silver.trades@1"))
         assert trade_ids(tmp_path) == [1, 2]
 
     def test_a_dropped_day_stays_in_a_pinned_version(self, tmp_path: Path):
