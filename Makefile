@@ -82,8 +82,8 @@ reset: $(READY) ## Delete the local lake, stream and checkpoints: YES=1 does not
 doctor: $(READY) ## Say what this machine lacks, and the line that mends it
 	@$(INFRA) doctor $(PROFILE_FLAG)
 
-sql: $(READY) ## Open a DuckDB shell with every table
-	@$(INFRA) sql $(PROFILE_FLAG)
+sql: $(READY) ## Open a DuckDB shell with every table: AS_OF=time, pin or version
+	@$(INFRA) sql $(call flag,AS_OF,as-of) $(PROFILE_FLAG)
 
 evidence: $(READY) ## Measure an issue's bounds: ISSUE=main-job ONLY=smoke
 	@$(INFRA) evidence $(ISSUE) $(call flag,ONLY,only)

@@ -23,7 +23,7 @@ from api.questions import Question, Row
 from api.responses import Stats
 from api.snapshots import DataFile, Snapshot, SnapshotReader, microseconds
 from conf.errors import FixSetup, RetryLater
-from conf.lake.read import offline_connection, rows_of
+from conf.lake.files import offline_connection, rows_of
 from conf.lake.roots import absolute
 from conf.lake.tables import BARS, SYMBOL_STATS, TABLES, TRADES, TableContract
 from conf.logs import get_logger

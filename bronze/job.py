@@ -21,13 +21,15 @@ from bronze.records import to_records
 from bronze.resume import last_positions
 from conf.lake.create import ensure_tables
 from conf.lake.fence import open_fence
+from conf.lake.maintenance import clean_log
 from conf.lake.roots import table_uri
 from conf.lake.session import run_alone, run_once
-from conf.lake.streams import Checkpoint
+from conf.lake.streams import Checkpoint, keep_doing
 from conf.lake.tables import RECORDS
 from conf.settings import Settings
 
 QUERY = "bronze"
+_CLEAN_EVERY_S = 3_600.0
 
 
 def start(
@@ -49,7 +51,7 @@ def start(
     open_fence(lake.root, QUERY, lake.lease_s)
     # Delta's own sink stores (query id, batch id) with each commit: a batch that is
     # repeated after a crash, or by a driver that was replaced, adds nothing.
-    return (
+    query = (
         to_records(_read_kinesis(spark, chosen, ending))
         .coalesce(1)
         .writeStream.format("delta")
@@ -58,6 +60,11 @@ def start(
         .trigger(processingTime=f"{lake.trigger_ms} milliseconds")
         .start(table_uri(lake.root, RECORDS))
     )
+    # Spark's sink leaves the table's log to us.
+    keep_doing(
+        query, "clean log", _CLEAN_EVERY_S, lambda: clean_log(lake.root, RECORDS)
+    )
+    return query
 
 
 def _read_kinesis(

@@ -243,6 +243,20 @@ class LakeSettings(_Section):
     lease_s: Positive = Field(15, description="A writer unheard of so long is replaced")
 
 
+class LatestSettings(_Section):
+    """The newest row per symbol, for reads that cannot wait for a query."""
+
+    store: Literal["embedded", "dynamodb", "none"] = Field(
+        "embedded", description="A file in the lake, a table of AWS, or none"
+    )
+    dynamodb_table: str = Field(
+        "tickhouse-latest", description="Of store dynamodb; it must exist"
+    )
+    region: str = Field("us-east-1", description="AWS region of that table")
+    endpoint_url: str | None = Field(None, description="Empty: AWS itself")
+    every_s: PositiveFloat = Field(1.0, description="Time between two writes")
+
+
 class SparkSettings(_Section):
     """The one Spark driver of a local run."""
 
@@ -303,6 +317,7 @@ class Settings(_Section):
     watch: WatchSettings = WatchSettings()
     emulator: EmulatorSettings = EmulatorSettings()
     lake: LakeSettings = LakeSettings()
+    latest: LatestSettings = LatestSettings()
     spark: SparkSettings = SparkSettings()
     api: ApiSettings = ApiSettings()
     storage: StorageSettings = StorageSettings()

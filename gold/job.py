@@ -1,6 +1,5 @@
 """``silver.trades`` -> ``gold.symbol_stats``: adds what each batch brings."""
 
-import threading
 from datetime import UTC, datetime
 
 from deltalake import DeltaTable
@@ -10,6 +9,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 from conf.lake.create import ensure_tables
 from conf.lake.engine import open_committer
 from conf.lake.fence import open_fence
+from conf.lake.latest import open_latest
 from conf.lake.roots import table_uri
 from conf.lake.session import run_alone
 from conf.lake.streams import (
@@ -17,19 +17,23 @@ from conf.lake.streams import (
     Checkpoint,
     OnBatch,
     ignore_report,
+    keep_doing,
     read_stream,
 )
 from conf.lake.tables import RECORDS, SYMBOL_STATS, TRADES
 from conf.logs import get_logger
 from conf.settings import Settings
+from gold.export import export_closed_days
+from gold.latest import LatestStats
 from gold.market_clock import MarketClock
 from gold.recount import recount
 from gold.symbol_stats import to_partials, to_prices
-from gold.windows import Windows
+from gold.windows import Windows, ignore_rows
 
 QUERY = "gold"
 _FILES = 40
 _CLOSE_EVERY_S = 1.0
+_EXPORT_EVERY_S = 600.0
 _log = get_logger(__name__)
 
 
@@ -48,7 +52,9 @@ def start(
     checkpoint = Checkpoint(lake, QUERY)
     first = None if checkpoint.has_begun() else recount(spark, lake, fence, committer)
     source = DeltaTable(table_uri(lake.root, TRADES))
-    windows = Windows(lake.root, committer)
+    store = open_latest(lake.root, chosen.latest)
+    latest = None if store is None else LatestStats(store, lake.root)
+    windows = Windows(lake.root, committer, latest.offer if latest else ignore_rows)
 
     def add(batch: DataFrame, batch_id: int) -> None:
         once = checkpoint.transaction(batch.sparkSession, SYMBOL_STATS, batch_id)
@@ -68,25 +74,24 @@ def start(
         .start()
     )
     clock = MarketClock(lake.root)
-    threading.Thread(
-        target=_keep_closing, args=(query, windows, clock), name="close", daemon=True
-    ).start()
+    keep_doing(query, "close", _CLOSE_EVERY_S, lambda: _close(windows, clock))
+    keep_doing(query, "export", _EXPORT_EVERY_S, lambda: _export(lake.root))
+    if latest:
+        keep_doing(query, "latest", chosen.latest.every_s, latest.flush, latest.close)
     return query
 
 
-def _keep_closing(query: StreamingQuery, windows: Windows, clock: MarketClock) -> None:
-    """Close the windows that no trade closes, as long as the query runs."""
-    pause = threading.Event()
-    while query.isActive:
-        pause.wait(_CLOSE_EVERY_S)
-        if not (query.isActive and windows.await_clock()):
-            continue
-        try:
-            market_time = clock.read(datetime.now(UTC))
-            if market_time is not None:
-                windows.close(market_time)
-        except Exception:
-            _log.exception("windows stay open; the next second tries again")
+def _close(windows: Windows, clock: MarketClock) -> None:
+    """Close the windows that no trade closes."""
+    if windows.await_clock():
+        market_time = clock.read(datetime.now(UTC))
+        if market_time is not None:
+            windows.close(market_time)
+
+
+def _export(root: str) -> None:
+    for day in export_closed_days(root):
+        _log.info("exported", table=SYMBOL_STATS.name, day=day)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -20,17 +20,30 @@ QUIET_S = 2.0
 _CLOSE = f"{SYMBOL_STATS.name}/close"
 
 
+OnCommit = Callable[[pa.Table], None]
+
+
+def ignore_rows(_: pa.Table) -> None:
+    """Do nothing: where nobody wants the rows of a commit."""
+
+
 class Windows:
     """Writes the table: the query adds to it, the timer closes windows.
 
     Args:
         root: The lake; the table exists.
         committer: Of the layer.
+        on_commit: Is given the rows of each commit after it, and returns at once.
     """
 
-    def __init__(self, root: str, committer: Committer) -> None:
+    def __init__(
+        self,
+        root: str,
+        committer: Committer,
+        on_commit: OnCommit = ignore_rows,
+    ) -> None:
         self._lock = threading.Lock()
-        self._committer = committer
+        self._committer, self._on_commit = committer, on_commit
         self._table = DeltaTable(table_uri(root, SYMBOL_STATS))
         self._open = _open_starts(self._table)
         self._last_batch_s = time.monotonic()
@@ -60,6 +73,7 @@ class Windows:
                 updated_time=datetime.now(UTC),
             )
             written = self._committer.upsert(SYMBOL_STATS, rows, once)
+            self._on_commit(rows)
             self._remember(rows, clock)
             self._last_batch_s = time.monotonic()
             return written.rows
@@ -86,6 +100,7 @@ class Windows:
             # The table never has this version again.
             once = Transaction(_CLOSE, self._table.version())
             self._committer.upsert(SYMBOL_STATS, rows, once)
+            self._on_commit(rows)
             self._remember(rows, market_time)
 
     def _due(self, clock: datetime) -> set[datetime]:

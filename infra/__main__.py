@@ -201,6 +201,10 @@ def sql(
     statement: Annotated[
         str | None, typer.Option("--command", "-c", help="One statement; else a shell.")
     ] = None,
+    as_of: Annotated[
+        str | None,
+        typer.Option(help="A time, a pin, or silver.trades@41; else the newest rows."),
+    ] = None,
     profile: Profile = None,
     as_json: Json = False,
 ) -> None:
@@ -209,9 +213,10 @@ def sql(
 
     root = _settings(profile=profile).lake.root
     if statement is None:
-        duck.run_shell(root)
+        duck.run_shell(root, as_of)
     else:
-        raise typer.Exit(duck.run_statement(root, statement, as_json=as_json))
+        done = duck.run_statement(root, statement, as_json=as_json, as_of=as_of)
+        raise typer.Exit(done)
 
 
 @app.command()

@@ -52,7 +52,9 @@ def rehearse(spark: SparkSession, chosen: Settings, rounds: int = ROUNDS) -> int
     lake = chosen.lake.model_copy(
         update={"root": str(folder / "lake"), "checkpoints": str(folder / "points")}
     )
-    scratch = chosen.model_copy(update={"lake": lake})
+    # What is rehearsed is no value that anybody should read.
+    latest = chosen.latest.model_copy(update={"store": "none"})
+    scratch = chosen.model_copy(update={"lake": lake, "latest": latest})
     ensure_tables(lake.root, [RECORDS])
     bronze = DeltaTable(table_uri(lake.root, RECORDS))
     reports = list[BatchReport]()

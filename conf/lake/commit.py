@@ -105,6 +105,9 @@ class Committer(Protocol):
         ...
 
 
+COMPACTIONS_PER_TIDYING = 50
+"""Removing what compaction left is worth it now and then only."""
+
 Range = tuple[datetime, datetime]
 _GAP = timedelta(minutes=5)
 

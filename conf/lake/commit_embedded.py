@@ -14,6 +14,7 @@ from deltalake.table import TableMerger
 from pyspark.sql import DataFrame
 
 from conf.lake.commit import (
+    COMPACTIONS_PER_TIDYING,
     Transaction,
     Written,
     bounds_predicate,
@@ -21,7 +22,7 @@ from conf.lake.commit import (
     ranges_of,
 )
 from conf.lake.fence import Fence
-from conf.lake.maintenance import remove_unused_files
+from conf.lake.maintenance import tidy_in_background
 from conf.lake.roots import table_uri
 from conf.lake.tables import TableContract
 from conf.settings import LakeSettings
@@ -30,7 +31,6 @@ from conf.settings import LakeSettings
 # 4,096 rows a second. A MERGE reads whole files, and rows that come 30 s out of order
 # make it read the newest compacted one; at 32 MiB that alone took 150 ms.
 _COMPACT_TARGET_BYTES = 4 * 1024 * 1024
-_COMPACTIONS_PER_VACUUM = 50
 
 
 class ArrowBatch:
@@ -143,8 +143,8 @@ class EmbeddedCommitter:
         self._commits[contract.name] = commits
         if commits % self._lake.compact_every == 0:
             table.optimize.compact(target_size=_COMPACT_TARGET_BYTES)
-        if commits % (self._lake.compact_every * _COMPACTIONS_PER_VACUUM) == 0:
-            remove_unused_files(table)
+        if commits % (self._lake.compact_every * COMPACTIONS_PER_TIDYING) == 0:
+            tidy_in_background(self._lake.root, contract)
 
 
 def _merge(

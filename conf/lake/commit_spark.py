@@ -10,6 +10,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from conf.lake.commit import (
+    COMPACTIONS_PER_TIDYING,
     Transaction,
     Written,
     bounds_predicate,
@@ -17,6 +18,7 @@ from conf.lake.commit import (
     ranges_of,
 )
 from conf.lake.fence import Fence
+from conf.lake.maintenance import tidy
 from conf.lake.roots import table_uri
 from conf.lake.spark_schema import spark_schema
 from conf.lake.tables import TableContract
@@ -145,6 +147,9 @@ class SparkCommitter:
         self._commits[contract.name] = commits
         if commits % self._lake.compact_every == 0:
             target.optimize().executeCompaction()
+        if commits % (self._lake.compact_every * COMPACTIONS_PER_TIDYING) == 0:
+            # Not Spark's VACUUM, which knows no pins; nothing else commits meanwhile.
+            tidy(self._lake.root, contract)
 
 
 @contextmanager

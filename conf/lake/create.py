@@ -8,8 +8,13 @@ from conf.errors import FixSetup
 from conf.lake.roots import table_uri
 from conf.lake.tables import TableContract
 
+LOG_RETENTION_DAYS = {"bronze.records": 7}
+"""How long a version can be asked for, and a stream that stood still can go on: silver
+reads bronze as a stream, so this is the longest that silver may be down."""
+DEFAULT_LOG_RETENTION_DAYS = 2
 _PROPERTIES = {
-    "delta.logRetentionDuration": "interval 2 days",
+    # The writer cleans the log itself: Delta knows no pins (conf/lake/maintenance.py).
+    "delta.enableExpiredLogCleanup": "false",
     "delta.deletedFileRetentionDuration": "interval 1 days",
     # Keys, times and prices stand first; the lineage at the end needs no statistics.
     "delta.dataSkippingNumIndexedCols": "8",
@@ -39,6 +44,7 @@ def ensure_tables(root: str, contracts: Iterable[TableContract]) -> None:
 def create_table(uri: str, contract: TableContract) -> DeltaTable:
     """Create one empty table with reader version 1 and writer version 2."""
     interval = _CHECKPOINT_INTERVAL.get(contract.name, _DEFAULT_INTERVAL)
+    kept_days = LOG_RETENTION_DAYS.get(contract.name, DEFAULT_LOG_RETENTION_DAYS)
     return DeltaTable.create(
         uri,
         contract.schema,
@@ -46,7 +52,11 @@ def create_table(uri: str, contract: TableContract) -> DeltaTable:
         partition_by=list(contract.partition_by),
         name=contract.name,
         description=_description(contract),
-        configuration={**_PROPERTIES, "delta.checkpointInterval": str(interval)},
+        configuration={
+            **_PROPERTIES,
+            "delta.checkpointInterval": str(interval),
+            "delta.logRetentionDuration": f"interval {kept_days} days",
+        },
     )
 
 

@@ -1,16 +1,23 @@
 """What the layers' streaming queries share: reading a table, batches and reports."""
 
 import json
+import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.streaming.query import StreamingQuery
 
 from conf.lake.commit import Transaction
 from conf.lake.roots import absolute, table_uri
 from conf.lake.tables import TableContract
+from conf.logs import get_logger
 from conf.settings import LakeSettings
+
+_TICK_S = 1.0
+_log = get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -66,6 +73,44 @@ def read_stream(
     if first_version is not None:
         reader = reader.option("startingVersion", first_version)
     return reader.load(table_uri(lake.root, contract))
+
+
+def keep_doing(
+    query: StreamingQuery,
+    name: str,
+    every_s: float,
+    do: Callable[[], object],
+    at_end: Callable[[], object] = lambda: None,
+) -> None:
+    """Do something again and again in a thread beside a query, and once when it ended.
+
+    What fails is logged and tried again the next time: the query goes on.
+
+    Args:
+        query: It runs.
+        name: Of the thread.
+        every_s: Time between two times.
+        do: Called first after ``every_s``.
+        at_end: Called within a second after the query ended.
+    """
+
+    def keep() -> None:
+        pause, due_s = threading.Event(), time.monotonic() + every_s
+        while query.isActive:
+            pause.wait(min(_TICK_S, every_s))
+            if time.monotonic() >= due_s and query.isActive:
+                _attempt(name, do)
+                due_s = time.monotonic() + every_s
+        _attempt(name, at_end)
+
+    threading.Thread(target=keep, name=name, daemon=True).start()
+
+
+def _attempt(name: str, do: Callable[[], object]) -> None:
+    try:
+        do()
+    except Exception:
+        _log.exception("failed; the next time tries again", doing=name)
 
 
 class Checkpoint:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from deltalake import write_deltalake
+from deltalake import DeltaTable, write_deltalake
 
 from conf.lake.commit import Transaction
 from conf.lake.commit_embedded import EmbeddedCommitter
@@ -69,6 +69,9 @@ class Table:
     def final(self) -> dict[tuple[str, datetime], bool]:
         rows = scan(self.lake.root, SYMBOL_STATS).to_pylist()
         return {(row["symbol"], row["window_start"]): row["is_final"] for row in rows}
+
+    def version(self) -> int:
+        return DeltaTable(table_uri(self.lake.root, SYMBOL_STATS)).version()
 
     def land(self, kind: Kind, clock: datetime, arrival: datetime, key: str) -> None:
         row = {
@@ -131,6 +134,22 @@ def test_a_closed_window_keeps_its_numbers_and_its_source(table: Table):
 
     changed = {name for name in after if after[name] != before[name]}
     assert changed == {"is_final", "updated_time"}
+
+
+def test_whoever_listens_gets_the_rows_of_each_commit_after_it(table: Table):
+    heard = list[tuple[pa.Table, int]]()
+    committer = EmbeddedCommitter(table.lake, table.fence)
+    table.windows = Windows(
+        table.lake.root, committer, lambda rows: heard.append((rows, table.version()))
+    )
+    table.add(partial(MINUTE, MINUTE))
+    table.windows.close(END + HOUR)
+    table.windows.close(END + 2 * HOUR)
+
+    assert [(rows["is_final"].to_pylist(), version) for rows, version in heard] == [
+        ([False], 1),
+        ([True], 2),
+    ]
 
 
 def test_closing_again_writes_nothing(table: Table):
