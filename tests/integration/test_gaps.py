@@ -84,6 +84,7 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def settings(folder: Path, port: int, **backfill: int) -> Settings:
     names = {"trades": SYMBOLS, "quotes": SYMBOLS, "bars": SYMBOLS}
+    names |= {key: [] for key in ("updated_bars", "statuses", "lulds")}
     url = f"ws://127.0.0.1:{port}"
     alpaca = AlpacaSettings(url=url, reconnect_max_s=0.5, **names)
     return Settings(
