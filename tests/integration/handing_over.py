@@ -7,7 +7,7 @@ from typing import Any
 from conf.settings import AlpacaSettings, KinesisSettings, LambdaSettings, Settings
 from producer.lambda_handler import produce
 from tests.integration.producing import Pipeline
-from tests.integration.simulated import http, order_fault
+from tests.integration.simulated import eventually, http, order_fault
 
 LEAVE_BEFORE_S = 3
 REFUSED_S = 2.0
@@ -51,11 +51,17 @@ async def hand_over(
     running = [asyncio.create_task(produce(chosen, limit))]
     for number in range(times):
         await _until(limit.leaves_s - OVERLAP_S)
-        left_s = limit.leaves_s - time.monotonic()
         limit = Limit(last_s if number == times - 1 else reading_s)
         running.append(asyncio.create_task(produce(chosen, limit)))
-        await order_fault(port, kind="error", code=406, for_s=left_s + REFUSED_S)
+        await _refuse_after_the_last_left(port)
     return await asyncio.gather(*running)
+
+
+async def _refuse_after_the_last_left(port: int) -> None:
+    number = await order_fault(port, kind="error", code=406, for_s=60)
+    await eventually(port, lambda found: found["clients"] == 0)
+    await asyncio.sleep(REFUSED_S)
+    await http(port, "DELETE", f"/sim/faults/{number}")
 
 
 async def hand_overs_s(pipeline: Pipeline, times: int) -> list[float]:
