@@ -109,7 +109,7 @@ async def test_orders_are_told_also_those_of_an_outage(
     assert heard(tmp_path) == [data for kind, data in kept(told) if kind == "data"]
     rows = taken_by_silver(spark, told.records())
     assert {row["table"] for row in rows} == {"silver.orders"}
-    assert len({row["key"] for row in rows}) == len(told.records()) == 7
+    assert len({row["key"] for row in rows}) == len(told.records()) == 6
 
 
 def kept(told: Told) -> list[tuple[str, dict[str, Any]]]:
