@@ -83,10 +83,21 @@ class AlpacaSettings(_Section):
     trades: Names = Field(DEFAULT_SYMBOLS, description="Symbols of the trades")
     quotes: Names = Field(DEFAULT_SYMBOLS, description="Symbols of the quotes")
     bars: Names = Field(DEFAULT_SYMBOLS, description="Symbols of the minute bars")
-    updated_bars: Names = Field([], description="Symbols of the restated minute bars")
+    updated_bars: Names = Field(
+        DEFAULT_SYMBOLS, description="Symbols of the restated minute bars"
+    )
     daily_bars: Names = Field([], description="Symbols of the day bars")
-    statuses: Names = Field([], description="Symbols of halts and resumptions")
-    lulds: Names = Field([], description="Symbols of limit up, limit down")
+    statuses: Names = Field(
+        DEFAULT_SYMBOLS, description="Symbols of halts and resumptions"
+    )
+    lulds: Names = Field(DEFAULT_SYMBOLS, description="Symbols of limit up, limit down")
+    trade_updates: bool = Field(
+        False, description="The account's order updates too, into silver.orders"
+    )
+    account_url: str | None = Field(
+        None,
+        description="Account stream; empty: Alpaca's paper account, or the simulator's",
+    )
     plan: Literal["free", "paid"] = Field(
         "free", description="free: at most 30 symbols of trades and quotes on iex"
     )
@@ -213,8 +224,19 @@ class WatchSettings(_Section):
     webhook_url: str | None = Field(
         None, description="Alerts are posted there as JSON; empty: only logged"
     )
+    sns_topic_arn: str | None = Field(
+        None, description="Alerts are published to this topic too; empty: to none"
+    )
     disconnected_s: Positive = Field(
         30, description="An alert when not connected for so long"
+    )
+
+
+class LambdaSettings(_Section):
+    """The producer as an AWS Lambda function: one invocation follows the other."""
+
+    leave_before_s: Positive = Field(
+        10, description="The feed is left so long before the time limit, to drain"
     )
 
 
@@ -315,6 +337,7 @@ class Settings(_Section):
     spool: SpoolSettings = SpoolSettings()
     backfill: BackfillSettings = BackfillSettings()
     watch: WatchSettings = WatchSettings()
+    aws_lambda: LambdaSettings = LambdaSettings()
     emulator: EmulatorSettings = EmulatorSettings()
     lake: LakeSettings = LakeSettings()
     latest: LatestSettings = LatestSettings()

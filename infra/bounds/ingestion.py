@@ -14,6 +14,12 @@ CUTS = Run(
             0,
         ),
         Bound(
+            "cuts-wrongly-filled",
+            "gaps of halts and price bands (no history) not called lost",
+            ("wrongly_filled",),
+            0,
+        ),
+        Bound(
             "cuts-intervals",
             "ledger intervals: largest difference to the truth",
             ("intervals_worst_s",),

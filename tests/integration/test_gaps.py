@@ -18,7 +18,8 @@ from msgspec import convert
 from conf.market.envelope import Line, unpack
 from conf.market.gaps import GapTransition
 from conf.settings import AlpacaSettings, BackfillSettings, Settings
-from infra.local.ingestion.judge import Stored, agreement, canonical, compare
+from infra.local.ingestion.intervals import agreement
+from infra.local.ingestion.judge import Stored, canonical, compare
 from producer import feed, patience
 from producer.batcher import Record
 from producer.pipeline import Producer
@@ -77,6 +78,7 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def settings(folder: Path, port: int, **backfill: int) -> Settings:
     names = {"trades": SYMBOLS, "quotes": SYMBOLS, "bars": SYMBOLS}
+    names |= {key: [] for key in ("updated_bars", "statuses", "lulds")}
     url = f"ws://127.0.0.1:{port}"
     alpaca = AlpacaSettings(url=url, reconnect_max_s=0.5, **names)
     return Settings(

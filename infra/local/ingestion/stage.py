@@ -23,6 +23,7 @@ from producer.simulator.disturbances import Fault
 from producer.simulator.missed import Interval
 
 SYMBOLS = ["AAPL", "MSFT", "TSLA", "SPY", "KO", "BA"]
+_CHANNELS = ("trades", "quotes", "bars", "updated_bars", "statuses", "lulds")
 _PATIENCE_S = 600.0
 _LOOK_EVERY_S = 0.05
 _TRUTH_WITHIN_NS = 250_000_000
@@ -40,10 +41,10 @@ def prepared(settings: Settings, name: str, *, rate: int) -> Settings:
     market = {
         "port": simulator_port, "rate_per_s": rate, "symbols": SYMBOLS,
         "truth_dir": var / "truth", "history": False, "out_of_order_share": 0.005,
+        "calendar": "always",
     }  # fmt: skip
     feed = {
-        "url": url, "trades": SYMBOLS, "quotes": SYMBOLS, "bars": SYMBOLS,
-        "updated_bars": SYMBOLS, "reconnect_max_s": 2.0,
+        "url": url, "reconnect_max_s": 2.0, **dict.fromkeys(_CHANNELS, SYMBOLS),
     }  # fmt: skip
     patience = {"late_after_s": 5, "give_up_after_s": 60}
     return settings.model_copy(
