@@ -64,7 +64,7 @@ class Scene:
 
     def on_feed(self, kind: str, *, for_s: float = 0.0, **fields: object) -> int:
         """Order a fault of the simulator, for who is connected; return its number."""
-        self.until(lambda: self._feed_status()["clients"], "somebody is connected")
+        self.until(self.is_connected, "the producer is connected")
         fault = {"kind": kind, "for_s": for_s, **fields}
         (added,) = self._ask_feed("/sim/faults", fault)
         _log.info("simulator fault", **fault)
@@ -74,6 +74,10 @@ class Scene:
         """Return how many connections or answers a fault of the simulator has hit."""
         (fault,) = (x for x in self._ask_feed("/sim/faults") if x["id"] == number)
         return int(fault["hits"])
+
+    def is_connected(self) -> bool:
+        """Tell whether anybody subscribes to the feed."""
+        return bool(self._feed_status()["clients"])
 
     def missed(self) -> int:
         """Return how many messages of the market nobody was handed."""

@@ -23,6 +23,7 @@ from producer.status import Status
 _RATE_PER_S = 250
 _MARKET = {"malformed_share": 0.004, "out_of_order_share": 0.0, "history": False}
 _SETTLED_WITHIN_S = 60.0
+_CUT_S = 2.5
 LOOKBACK_S = 1
 """Of the backfill: more would heal what the mutants of the retry have lost. What comes
 out of order by more would then be missing, so nothing does."""
@@ -119,8 +120,10 @@ def _live(scene: Scene) -> None:
     with scene.kinesis_fault("emulator:put-records-entry-failure", percentage=20):
         time.sleep(2)
     time.sleep(2 * LOOKBACK_S)
-    scene.on_feed("cut", for_s=2.5)
-    time.sleep(5)
+    scene.on_feed("cut", for_s=_CUT_S)
+    time.sleep(_CUT_S)
+    scene.until(scene.is_connected, "the producer is connected again")
+    time.sleep(2 * LOOKBACK_S)
     with scene.kinesis_fault(
         "aws:fis:inject-api-unavailable-error", operations="PutRecords"
     ):
