@@ -94,6 +94,16 @@ MEMORY = Run(
     ),
 )
 
+_RESHARDED = ("split-shard", "merge-shards", "split-while-driver-is-down")
+RESHARD = Run(
+    "reshard",
+    (
+        *("python", "-m", "infra", "faults"),
+        *(word for name in _RESHARDED for word in ("--only", name)),
+    ),
+    (faultless("reshard", "shards split and merged, running and while down"),),
+)
+
 CAMPAIGN = Run(
     "faults",
     ("python", "-m", "infra", "faults"),
@@ -119,4 +129,4 @@ CAMPAIGN = Run(
     ),
 )
 
-RUNS = (CUTS, KILLS, RATE, MEMORY, CAMPAIGN)
+RUNS = (CUTS, KILLS, RATE, MEMORY, RESHARD, CAMPAIGN)
