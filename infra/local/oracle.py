@@ -87,6 +87,7 @@ def judge(
         stream_contents.expect_stored(db)
     if with_missed:
         owed.forgive_what_is_named(db)
+        owed.follow_restated_minutes(db)
     truth.expect(db)
     for table in ("bronze.records", "silver.rejects", "gold.symbol_stats"):
         _load(db, lake, table)

@@ -117,6 +117,10 @@ class Stage:
         self._running[name].kill()
         self._running[name].wait()
 
+    def pid(self, name: str) -> int:
+        """Return the id of a process."""
+        return self._running[name].pid
+
     def stop(self, name: str) -> int:
         """Let a process drain; return its exit code."""
         self._running[name].send_signal(signal.SIGTERM)
