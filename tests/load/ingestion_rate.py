@@ -22,7 +22,7 @@ import msgspec
 import numpy as np
 
 from conf import logs
-from conf.settings import Settings, load
+from conf.settings import DEFAULT_SYMBOLS, Settings, load
 from infra.local import machine, process_table, stream_contents
 from infra.local.ingestion.stage import Stage, prepared, staged
 from infra.local.kinesis.store import DATABASE_NAME
@@ -37,11 +37,12 @@ _EVERY_S, _WARM_UP_S = 1.0, 15
 
 
 class Reading(NamedTuple):
-    """One look at a process."""
+    """One look at a process, and how many messages the producer had read."""
 
     at_s: float
     rss_mb: float
     cpu_s: float
+    messages: int
 
 
 Readings = dict[str, list[Reading]]
@@ -57,26 +58,24 @@ def measured(settings: Settings, minutes: float) -> dict[str, Any]:
     load_average = machine.load_average()
     with staged(settings) as stage:
         stage.live()
-        before = int(stage.status()["messages_total"])
         readings = _watch(stage, minutes * 60)
-        read = int(stage.status()["messages_total"]) - before
         stage.until(lambda: _is_all_read(settings, stage), "everything is read")
         market, status = _simulated(settings), stage.status()
         unsent = stage.stop(PRODUCER)
         stage.stop(SIMULATOR)
         stage.stop(EMULATOR)
-    watched = readings[PRODUCER]
     lost = int(market["emitted"]) - _stored(settings.var)
     result = {
         "rate_per_s": settings.simulator.rate_per_s,
         "minutes": minutes,
-        "read_per_s": round(read / (watched[-1].at_s - watched[0].at_s)),
+        "read_per_s": round(_slope(readings[PRODUCER], "messages")),
         "sent": market["emitted"],
         "lost": lost,
         "exit_code_of_producer": unsent,
         "max_behind_ms": round(market["max_behind_ms"], 1),
         "connections": status["connections"],
-        "cpu_s_per_million": _cost(readings, read),
+        "retried_entries": status["retried_entries"],
+        "cpu_s_per_million": _cost(readings),
         "rss_mb": {name: round(each[-1].rss_mb, 1) for name, each in readings.items()},
         "rss_mb_per_10_min": _growth(readings),
         "load_average": load_average,
@@ -90,9 +89,10 @@ def _watch(stage: Stage, for_s: float) -> Readings:
     until_s = time.monotonic() + for_s
     while time.monotonic() < until_s:
         table = process_table.read_table()
+        messages = int(stage.status()["messages_total"])
         for name, each in readings.items():
             rss_mb, cpu_s = process_table.usage(stage.pid(name), table)
-            each.append(Reading(time.monotonic(), rss_mb, cpu_s))
+            each.append(Reading(time.monotonic(), rss_mb, cpu_s, messages))
         time.sleep(_EVERY_S)
     return readings
 
@@ -103,9 +103,10 @@ def _is_all_read(settings: Settings, stage: Stage) -> bool:
     return bool(market["finished"]) and is_read
 
 
-def _cost(readings: Readings, messages: int) -> dict[str, float]:
+def _cost(readings: Readings) -> dict[str, float]:
+    """Return CPU seconds per million messages."""
     cost = {
-        name: (each[-1].cpu_s - each[0].cpu_s) / messages * 1e6
+        name: _slope(each, "cpu_s") / _slope(each, "messages") * 1e6
         for name, each in readings.items()
     }
     cost["producer and emulator"] = cost[PRODUCER] + cost[EMULATOR]
@@ -113,13 +114,18 @@ def _cost(readings: Readings, messages: int) -> dict[str, float]:
 
 
 def _growth(readings: Readings) -> dict[str, float]:
-    """Return the slope of a straight line through the memory."""
-    growth = {}
-    for name, each in readings.items():
-        late = each[len(each) // 3 :]
-        slope, _ = np.polyfit([x.at_s for x in late], [x.rss_mb for x in late], 1)
-        growth[name] = round(float(slope) * 600, 2)
-    return growth
+    """Return how much memory is added in ten minutes."""
+    return {
+        name: round(_slope(each[len(each) // 3 :], "rss_mb") * 600, 2)
+        for name, each in readings.items()
+    }
+
+
+def _slope(readings: list[Reading], name: str) -> float:
+    """Return what a straight line through a figure gains in a second."""
+    values = [getattr(reading, name) for reading in readings]
+    slope, _ = np.polyfit([reading.at_s for reading in readings], values, 1)
+    return float(slope)
 
 
 def _stored(var: Path) -> int:
@@ -158,7 +164,10 @@ def main() -> int:
         settings = load()
         logs.configure("ingestion-rate", level=settings.log_level)
         chosen = prepared(
-            settings.model_copy(update={"var": Path(scratch)}), "rate", rate=given.rate
+            settings.model_copy(update={"var": Path(scratch)}),
+            "rate",
+            rate=given.rate,
+            symbols=list(DEFAULT_SYMBOLS),
         )
         lasts_s = int(given.minutes * 60) + _WARM_UP_S
         market = {"stop_after_s": lasts_s, "truth_dir": None}

@@ -32,19 +32,21 @@ _LEASH = str(Path(leash.__file__))
 Status = dict[str, Any]
 
 
-def prepared(settings: Settings, name: str, *, rate: int) -> Settings:
+def prepared(
+    settings: Settings, name: str, *, rate: int, symbols: list[str] = SYMBOLS
+) -> Settings:
     """Return the settings of one run: its own folder, ports, symbols and patience."""
     var = settings.var / name / f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}"
     simulator_port, emulator_port = _free_port(), _free_port()
     url = f"ws://127.0.0.1:{simulator_port}"
     endpoint = f"http://127.0.0.1:{emulator_port}"
     market = {
-        "port": simulator_port, "rate_per_s": rate, "symbols": SYMBOLS,
+        "port": simulator_port, "rate_per_s": rate, "symbols": symbols,
         "truth_dir": var / "truth", "history": False, "out_of_order_share": 0.005,
         "calendar": "always",
     }  # fmt: skip
     feed = {
-        "url": url, "reconnect_max_s": 2.0, **dict.fromkeys(_CHANNELS, SYMBOLS),
+        "url": url, "reconnect_max_s": 2.0, **dict.fromkeys(_CHANNELS, symbols),
     }  # fmt: skip
     patience = {"late_after_s": 5, "give_up_after_s": 60}
     return settings.model_copy(
