@@ -288,7 +288,7 @@ class SparkSettings(_Section):
     )
     ui_port: Port = Field(4040, description="Next free port if taken")
     rehearse: bool = Field(
-        True, description="Warm the driver up on a throw-away lake before it is live"
+        True, description="Warm a driver without checkpoints up before it is live"
     )
 
 
