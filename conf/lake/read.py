@@ -21,10 +21,48 @@ _CURRENT = {
             PARTITION BY symbol, event_time_ns, message_hash
             ORDER BY list_position(['matched', 'ambiguous', 'pending'], match_state)
         ) = 1""",
+    "silver.bars": """
+        SELECT * FROM silver.bars QUALIFY row_number() OVER (
+            PARTITION BY symbol, window_start, bar_length_s, source
+            ORDER BY revision DESC
+        ) = 1""",
+    "silver.features": """
+        SELECT * FROM silver.features QUALIFY row_number() OVER (
+            PARTITION BY symbol, window_start, bar_length_s ORDER BY revision DESC
+        ) = 1""",
     "silver.gaps": """
         SELECT * FROM silver.gaps QUALIFY row_number() OVER (
             PARTITION BY gap_id
             ORDER BY coalesce(list_position(['late', 'opened'], state), 0), known_time
+        ) = 1""",
+}
+# What else follows from a table and its newest states.
+_DERIVED = {
+    "silver.bars": """
+        CREATE OR REPLACE MACRO silver.bars_known_at(moment) AS TABLE
+        SELECT * FROM silver.bars WHERE known_time <= moment
+        QUALIFY row_number() OVER (
+            PARTITION BY symbol, window_start, bar_length_s, source
+            ORDER BY revision DESC
+        ) = 1;
+        CREATE OR REPLACE VIEW silver.bar_differences AS
+        SELECT symbol, window_start, ours.revision AS trades_revision,
+            theirs.revision AS alpaca_revision,
+            ours.open - theirs.open AS open_difference,
+            ours.high - theirs.high AS high_difference,
+            ours.low - theirs.low AS low_difference,
+            ours.close - theirs.close AS close_difference,
+            ours.volume - theirs.volume AS volume_difference,
+            ours.trade_count - theirs.trade_count AS trade_count_difference,
+            ours.vwap - theirs.vwap AS vwap_difference
+        FROM silver.bars_current AS ours JOIN silver.bars_current AS theirs
+            USING (symbol, window_start, bar_length_s)
+        WHERE ours.source = 'trades' AND theirs.source = 'alpaca'""",
+    "silver.features": """
+        CREATE OR REPLACE MACRO silver.features_known_at(moment) AS TABLE
+        SELECT * FROM silver.features WHERE known_time <= moment
+        QUALIFY row_number() OVER (
+            PARTITION BY symbol, window_start, bar_length_s ORDER BY revision DESC
         ) = 1""",
 }
 _PARTITION_TYPES = {DATE: "DATE", INT: "INTEGER"}
@@ -33,8 +71,11 @@ _PARTITION_TYPES = {DATE: "DATE", INT: "INTEGER"}
 def connect(root: str) -> duckdb.DuckDBPyConnection:
     """Return an in-memory connection with one view ``layer.table`` per existing table.
 
-    A table whose rows are states has a second view, ``layer.table_current``. Views show
-    the version that was newest then; ``refresh`` moves them on.
+    A table whose rows are states or revisions has a second view,
+    ``layer.table_current``; ``silver.bars_known_at(t)`` and
+    ``silver.features_known_at(t)`` give what was known at a market time, and
+    ``silver.bar_differences`` how our bars differ from Alpaca's. Views show the version
+    that was newest then; ``refresh`` moves them on.
     """
     connection = offline_connection()
     refresh(connection, root)
@@ -52,6 +93,8 @@ def refresh(connection: duckdb.DuckDBPyConnection, root: str) -> None:
             if contract.name in _CURRENT:
                 current = _CURRENT[contract.name]
                 _create_view(connection, f"{contract.name}_current", current)
+            if contract.name in _DERIVED:
+                connection.execute(_DERIVED[contract.name])
 
 
 def scan(

@@ -6,11 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.streaming.query import StreamingQuery
 
 from conf.lake.commit import Transaction
+from conf.lake.periodic import PeriodicQuery
 from conf.lake.roots import absolute, table_uri
 from conf.lake.tables import TableContract
 from conf.settings import LakeSettings
+
+Query = StreamingQuery | PeriodicQuery
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ are computed again from the first bar of the session before: 15 ns a bar, which 
 less than finding out what could be kept. The rows are those of all bars at once.
 """
 
-from collections.abc import Collection
 from typing import NamedTuple
 
 import numpy as np
@@ -50,7 +49,7 @@ class FeatureBook:
                 np.concatenate([held.features, told.features[mine]]),
             )
 
-    def add(self, bars: Records, gone: Collection[tuple[int, int]] = ()) -> Rows:
+    def add(self, bars: Records, gone: Records = NOTHING.bars) -> Rows:
         """Take bars in and return what is new or changed, by symbol and time.
 
         The book must have all bars of the sessions before, of and after each of them.
@@ -58,19 +57,16 @@ class FeatureBook:
         Args:
             bars: Rows of ``BAR``, in any order; of several of one window the last
                 counts.
-            gone: Symbol and start of windows that have no bar any more.
+            gone: Rows of ``BAR`` for windows that have no bar any more, and none of
+                ``bars``.
         """
-        gone_starts = {symbol: set[int]() for symbol, _ in gone}
-        for symbol, start_ns in gone:
-            gone_starts[symbol].add(start_ns)
-        symbols = {*map(int, np.unique(bars["symbol"])), *gone_starts}
         changed = [
             self._take(
-                symbol,
-                bars[bars["symbol"] == symbol],
-                sorted(gone_starts.get(symbol, ())),
+                int(symbol),
+                _last_of_each(bars[bars["symbol"] == symbol]),
+                gone[gone["symbol"] == symbol],
             )
-            for symbol in sorted(symbols)
+            for symbol in np.union1d(bars["symbol"], gone["symbol"])
         ]
         return Rows(
             *(np.concatenate(parts) for parts in zip(NOTHING, *changed, strict=True))
@@ -82,26 +78,16 @@ class FeatureBook:
             kept = bars["session"] >= before_session
             self._symbols[symbol] = Rows(bars[kept], features[kept])
 
-    def _take(self, symbol: int, arrived: Records, gone: list[int]) -> Rows:
+    def _take(self, symbol: int, arrived: Records, gone: Records) -> Rows:
         held = self._symbols.get(symbol, NOTHING)
-        arrived = _last_of_each(arrived)
-        is_gone = np.isin(held.bars["window_start_ns"], gone)
-        stays = ~is_gone & ~np.isin(
-            held.bars["window_start_ns"], arrived["window_start_ns"]
-        )
+        touched = np.concatenate([arrived, gone])
+        stays = ~np.isin(held.bars["window_start_ns"], touched["window_start_ns"])
         bars = np.concatenate([held.bars[stays], arrived])
         bars = bars[np.argsort(bars["window_start_ns"])]
-        touched = np.append(held.bars["session"][is_gone], arrived["session"])
-        if not len(touched):
-            return NOTHING
-        first = touched.min()
-        features = _features(bars, first)
-        is_new = bars["session"] >= first
-        now = Rows(bars[is_new], features)
-        before = held.bars["session"] < first
-        self._symbols[symbol] = Rows(
-            bars, np.concatenate([held.features[before], features])
-        )
+        first = touched["session"].min()
+        now = Rows(bars[bars["session"] >= first], _features(bars, first))
+        before = held.features[held.bars["session"] < first]
+        self._symbols[symbol] = Rows(bars, np.concatenate([before, now.features]))
         changed = _changed(held, now)
         return Rows(now.bars[changed], now.features[changed])
 
@@ -121,7 +107,7 @@ def _changed(before: Rows, now: Rows) -> NDArray[np.bool_]:
     starts = before.bars["window_start_ns"]
     place = np.searchsorted(starts, now.bars["window_start_ns"])
     place[place == len(starts)] = 0
-    same = starts[place] == now.bars["window_start_ns"]
+    same: NDArray[np.bool_] = starts[place] == now.bars["window_start_ns"]
     for name in _COUNTS:
         same &= before.features[name][place] == now.features[name]
     for name in _VALUES:
@@ -132,7 +118,8 @@ def _changed(before: Rows, now: Rows) -> NDArray[np.bool_]:
 
 
 def _equal(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.bool_]:
-    return (one == other) | (np.isnan(one) & np.isnan(other))
+    same: NDArray[np.bool_] = (one == other) | (np.isnan(one) & np.isnan(other))
+    return same
 
 
 def _last_of_each(bars: Records) -> Records:
