@@ -19,6 +19,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
 import bronze.job
+import gold.anomalies
 import gold.job
 import silver.job
 import silver.late
@@ -105,9 +106,11 @@ class Queries:
         self._silver = silver.job.start(*self._context)
         self._late = silver.late.start(*self._context)
         self._gold = gold.job.start(*self._context)
+        self._anomalies = gold.anomalies.start(*self._context)
 
     def __iter__(self) -> Iterator[StreamingQuery]:
         yield from (self._bronze, self._silver, self._late, self._gold)
+        yield self._anomalies
 
     def finish(self) -> None:
         """Let each query process all that is there, in the order of the flow.
@@ -121,7 +124,8 @@ class Queries:
         self._bronze.stop()
         self._silver.processAllAvailable()
         self._late = silver.late.finish(self._late, *self._context)
-        self._gold.processAllAvailable()
+        gold.job.finish(self._gold)
+        self._anomalies.processAllAvailable()
         for query in self:
             query.stop()
 

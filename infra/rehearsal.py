@@ -64,8 +64,9 @@ def rehearse(spark: SparkSession, chosen: Settings, rounds: int = ROUNDS) -> int
         write_deltalake(bronze, records, mode="append")
         for query in queries:
             query.processAllAvailable()
-    for query in queries:
-        query.stop()
+    silver_query, gold_query = queries
+    silver_query.stop()
+    gold.job.finish(gold_query)
     for layer in ("silver", "gold"):
         open_fence(lake.root, layer, lake.lease_s).release()
     shutil.rmtree(folder)

@@ -12,7 +12,15 @@ import pyarrow as pa
 from deltalake import DeltaTable
 
 from conf.lake.roots import table_uri
-from conf.lake.tables import DATE, INT, TABLES, TIMESTAMP, Column, TableContract
+from conf.lake.tables import (
+    DATE,
+    INT,
+    STRING,
+    TABLES,
+    TIMESTAMP,
+    Column,
+    TableContract,
+)
 
 # Facts are never rewritten, they get a later state; these show the newest one.
 _CURRENT = {
@@ -27,7 +35,7 @@ _CURRENT = {
             ORDER BY coalesce(list_position(['late', 'opened'], state), 0), known_time
         ) = 1""",
 }
-_PARTITION_TYPES = {DATE: "DATE", INT: "INTEGER"}
+_PARTITION_TYPES = {DATE: "DATE", INT: "INTEGER", STRING: "VARCHAR"}
 
 
 def connect(root: str) -> duckdb.DuckDBPyConnection:
