@@ -47,9 +47,13 @@ class Lake:
         rows = trades(*(NOON + timedelta(seconds=n) for n in range(count))).to_pylist()
         for row in rows:
             receive_time = row["event_time"] + timedelta(seconds=1)
-            row |= {"market_time": receive_time, "receive_time": receive_time}
-            row |= {"arrival_time": receive_time + timedelta(seconds=2)}
-            row |= {"ingest_time": receive_time + timedelta(seconds=5)} | fields
+            row.update(
+                market_time=receive_time,
+                receive_time=receive_time,
+                arrival_time=receive_time + timedelta(seconds=2),
+                ingest_time=receive_time + timedelta(seconds=5),
+                **fields,
+            )
         table = pa.Table.from_pylist(rows, schema=TRADES.schema)
         write_deltalake(table_uri(self.chosen.root, TRADES), table, mode="append")
         return next(newest_commits(self.trades())).time
