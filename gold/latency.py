@@ -30,6 +30,8 @@ SETTLED_AFTER = timedelta(seconds=15)
 _LOOK_BACK = timedelta(minutes=30)
 _MINUTE = timedelta(minutes=1)
 _COLUMNS = ["event_time", "market_time", "receive_time", "arrival_time", "ingest_time"]
+# The writers differ in how they note down text and times.
+_SCHEMA = pa.schema([TRADES.schema.field(name) for name in (*_COLUMNS, "kind")])
 
 
 class Latency:
@@ -102,7 +104,9 @@ class Latency:
         files = files_of(self._trades)
         parts = []
         for place, commit in enumerate(commits):
-            dataset = ds.dataset(list(commit.added), format="parquet", filesystem=files)
+            dataset = ds.dataset(
+                list(commit.added), _SCHEMA, format="parquet", filesystem=files
+            )
             rows = dataset.to_table(_COLUMNS, pc.field("kind") == "data")
             parts.append((rows, np.full(rows.num_rows, place)))
         passed = {
@@ -154,9 +158,7 @@ def _newest_minute(table: DeltaTable) -> datetime | None:
 
 
 def _integers(times: pa.ChunkedArray) -> Times:
-    # Spark writes times without a zone, deltalake with one; both are UTC.
-    whole = times.cast(pa.timestamp("us")).cast(pa.int64())
-    return np.asarray(whole.to_numpy(), np.int64)
+    return np.asarray(times.cast(pa.int64()).to_numpy(), np.int64)
 
 
 def _microseconds(times: Sequence[datetime | None]) -> Times:
