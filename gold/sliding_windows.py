@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from gold.symbol_stats import Window
 
 LENGTHS_S = (300, 900, 3_600)
+LONGEST = timedelta(seconds=max(LENGTHS_S))
 _MINUTE = timedelta(minutes=1)
 
 
@@ -33,17 +34,19 @@ def touched_ends(
 def combine(
     minutes: Mapping[datetime, Window], end: datetime, length_s: int
 ) -> Window | None:
-    """Return the trades of one symbol in ``[end - length, end)``, None without any.
+    """Return one symbol's ``[end - length, end)``; None if it has none of its minutes.
 
     Args:
         minutes: The symbol's windows of one minute by their start.
         end: Of the window, exclusive.
         length_s: Whole minutes, in seconds.
     """
-    window = Window()
     start = end - timedelta(seconds=length_s)
-    while start < end:
-        if start in minutes:
-            window.merge(minutes[start])
-        start += _MINUTE
-    return window if window.trade_count else None
+    starts = (start + n * _MINUTE for n in range(length_s // 60))
+    found = [minutes[start] for start in starts if start in minutes]
+    if not found:
+        return None
+    window = Window()
+    for minute in found:
+        window.merge(minute)
+    return window

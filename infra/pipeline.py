@@ -18,6 +18,7 @@ from typing import Any
 from pyspark.sql import SparkSession
 
 import bronze.job
+import gold.anomalies
 import gold.job
 import silver.job
 import silver.late
@@ -105,10 +106,12 @@ class Queries:
         self._silver = silver.job.start(*self._context)
         self._late = silver.late.start(*self._context)
         self._gold = gold.job.start(*self._context)
+        self._anomalies = gold.anomalies.start(*self._context)
         self._minutes = silver.minutes.start(*self._context)
 
     def __iter__(self) -> Iterator[Query]:
-        yield from (self._bronze, self._silver, self._late, self._gold, self._minutes)
+        yield from (self._bronze, self._silver, self._late, self._gold)
+        yield from (self._anomalies, self._minutes)
 
     def finish(self) -> None:
         """Let each query process all that is there, in the order of the flow.
@@ -122,7 +125,8 @@ class Queries:
         self._bronze.stop()
         self._silver.processAllAvailable()
         self._late = silver.late.finish(self._late, *self._context)
-        self._gold.processAllAvailable()
+        gold.job.finish(self._gold)
+        self._anomalies.processAllAvailable()
         self._minutes.processAllAvailable()
         for query in self:
             query.stop()

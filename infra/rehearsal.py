@@ -19,6 +19,7 @@ import pyarrow as pa
 from deltalake import DeltaTable, write_deltalake
 from pyspark.sql import SparkSession
 
+import gold.anomalies
 import gold.job
 import silver.job
 import silver.minutes
@@ -64,16 +65,19 @@ def rehearse(spark: SparkSession, chosen: Settings, rounds: int = ROUNDS) -> int
         silver.job.start(spark, scratch),
         gold.job.start(spark, scratch, reports.append),
     ]
-    # The kernel is compiled on this thread while Spark warms up on its own.
+    # Kernels are compiled on these threads while Spark warms up on its own.
     with ThreadPoolExecutor(thread_name_prefix="warm-up") as pool:
-        compiled = pool.submit(silver.minutes.warm_up)
+        kernels = silver.minutes.warm_up, gold.anomalies.warm_up
+        compiled = [pool.submit(warm_up) for warm_up in kernels]
         for records in islice(_commits(), rounds):
             write_deltalake(bronze, records, mode="append")
             for query in queries:
                 query.processAllAvailable()
-        compiled.result()
-    for query in queries:
-        query.stop()
+        for kernel in compiled:
+            kernel.result()
+    silver_query, gold_query = queries
+    silver_query.stop()
+    gold.job.finish(gold_query)
     for layer in ("silver", "gold"):
         open_fence(lake.root, layer, lake.lease_s).release()
     shutil.rmtree(folder)

@@ -14,9 +14,10 @@ import pyarrow.compute as pc
 
 from conf.lake.changes import Changes
 from conf.lake.commit import ranges_of
+from conf.lake.conditions import effects_of
 from conf.lake.tables import BARS
 from conf.market.bar_book import Window, window_of
-from conf.market.bars import MINUTE_S, TRADE, Bar, Records, effects, minute_bars
+from conf.market.bars import MINUTE_S, TRADE, Bar, minute_bars
 from conf.market.effective_trades import Correction, Trade
 
 SOURCE = "trades"
@@ -69,26 +70,8 @@ def bars_of(trades: pa.Table) -> list[Bar]:
     for name in ("event_time_ns", "trade_id", "price", "size"):
         records[name] = trades[name].to_numpy()
     records["exchange"] = trades["exchange"].to_pylist()
-    records[["counts", "sets_price"]] = _effects(trades)
+    records[["counts", "sets_price"]] = effects_of(trades)
     return minute_bars(records, symbols.dictionary.to_pylist())
-
-
-def _effects(trades: pa.Table) -> Records:
-    """Return what each trade does to its bar; conditions repeat, so few are judged."""
-    codes = pc.fill_null(pc.binary_join(trades["conditions"], "\n"), "")
-    tapes = pc.fill_null(trades["tape"], "")
-    distinct = (
-        pc.binary_join_element_wise(codes, tapes, "\t")
-        .combine_chunks()
-        .dictionary_encode()
-    )
-    split = [text.rsplit("\t", 1) for text in distinct.dictionary.to_pylist()]
-    judged: Records = effects(
-        (text.split("\n") if text else None for text, _ in split),
-        (tape or None for _, tape in split),
-    )
-    each: Records = judged[distinct.indices.to_numpy()]
-    return each
 
 
 def trades_of(rows: pa.Table) -> list[Trade]:

@@ -7,11 +7,9 @@ were read: a file beside the checkpoints, written after both commits. Rows that 
 again change nothing, so a crash anywhere is safe, and so is deleting the file.
 """
 
-import json
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -19,14 +17,14 @@ import pyarrow.compute as pc
 from deltalake import DeltaTable
 from pyspark.sql import SparkSession
 
+from conf.lake import periodic
 from conf.lake.changes import Changes
 from conf.lake.commit import Committer, Transaction
 from conf.lake.create import ensure_tables
 from conf.lake.engine import open_committer
 from conf.lake.fence import open_fence
 from conf.lake.market_clock import MarketClock
-from conf.lake.periodic import PeriodicQuery
-from conf.lake.roots import absolute, table_uri
+from conf.lake.roots import table_uri
 from conf.lake.streams import BatchReport, OnBatch, ignore_report
 from conf.lake.tables import (
     BARS,
@@ -79,7 +77,7 @@ Offsets = tuple[int | None, ...]
 
 def start(
     spark: SparkSession, chosen: Settings, on_batch: OnBatch = ignore_report
-) -> PeriodicQuery:
+) -> periodic.PeriodicQuery:
     """Start the query; it looks each second.
 
     Raises:
@@ -91,7 +89,7 @@ def start(
     # Transactions are settings of a session: those of this thread stay its own.
     committer = open_committer(lake, fence, spark.newSession())
     minutes = Minutes(lake, committer, on_batch)
-    return PeriodicQuery(QUERY, minutes.look, _EVERY_S)
+    return periodic.PeriodicQuery(QUERY, minutes.look, _EVERY_S)
 
 
 def warm_up() -> None:
@@ -113,7 +111,7 @@ class Minutes:
         self, lake: LakeSettings, committer: Committer, on_batch: OnBatch
     ) -> None:
         self._lake, self._committer, self._on_batch = lake, committer, on_batch
-        self._file = Path(absolute(lake.checkpoints)) / QUERY / "offsets.json"
+        self._stored = periodic.Offsets(lake, QUERY)
         self._heartbeats = MarketClock(lake.root)
         self._clock_ns = self._closed = 0
         self._known_ns = _newest_known_ns(lake.root)
@@ -235,17 +233,12 @@ class Minutes:
         return tuple(source.version for source in self._sources.values())
 
     def _stored_offsets(self) -> Offsets:
-        if not self._file.exists():
-            return (None,) * len(_COLUMNS)
-        stored = json.loads(self._file.read_text())
+        stored = self._stored.read()
         return tuple(stored.get(contract.name) for contract in _COLUMNS)
 
     def _store_offsets(self, offsets: Offsets) -> None:
         names = (contract.name for contract in _COLUMNS)
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        fresh = self._file.with_suffix(".new")
-        fresh.write_text(json.dumps(dict(zip(names, offsets, strict=True))))
-        fresh.replace(self._file)
+        self._stored.write(dict(zip(names, offsets, strict=True)))
 
 
 def _newest_known_ns(root: str) -> int:

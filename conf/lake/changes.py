@@ -9,14 +9,12 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 from urllib.parse import unquote
 
-import msgspec
 import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from deltalake import DeltaTable
-from deltalake.fs import DeltaStorageHandler
-from pyarrow import fs
 
+from conf.lake.log import files_of, read_commit
 from conf.lake.roots import table_uri
 from conf.lake.tables import TableContract
 
@@ -26,15 +24,6 @@ class Change(NamedTuple):
 
     version: int
     rows: pa.Table
-
-
-class _Add(msgspec.Struct, rename="camel"):
-    path: str
-    data_change: bool
-
-
-class _Action(msgspec.Struct):
-    add: _Add | None = None
 
 
 class Changes:
@@ -56,7 +45,7 @@ class Changes:
     ) -> None:
         uri = table_uri(root, contract)
         self._table = DeltaTable(uri)
-        self._files = _files_of(uri)
+        self._files = files_of(uri)
         self._columns = list(columns)
         self._schema = pa.schema([contract.schema.field(name) for name in columns])
         self.version = after
@@ -72,11 +61,11 @@ class Changes:
         newest = self._table.version()
         if self.version is None:
             held = pa.table(self._table.get_add_actions(flatten=True))
-            for path in held["path"].to_pylist():
+            for path in held.sort_by("modification_time")["path"].to_pylist():
                 yield Change(newest, self._rows(unquote(path)))
         else:
             for version in range(self.version + 1, newest + 1):
-                for path in self._added(version):
+                for path in read_commit(self._files, version).added:
                     yield Change(version, self._rows(path))
         self.version = newest
 
@@ -88,20 +77,7 @@ class Changes:
         found = self._table.to_pyarrow_dataset().to_table(self._columns, where)
         return found.cast(self._schema)
 
-    def _added(self, version: int) -> list[str]:
-        with self._files.open_input_file(f"_delta_log/{version:020d}.json") as file:
-            lines = file.read().splitlines()
-        actions = [msgspec.json.decode(line, type=_Action).add for line in lines]
-        return [unquote(add.path) for add in actions if add and add.data_change]
-
     def _rows(self, path: str) -> pa.Table:
         with self._files.open_input_file(path) as file:
             rows = pq.ParquetFile(file).read(self._columns)
         return rows.cast(self._schema)
-
-
-def _files_of(uri: str) -> fs.FileSystem:
-    if "://" in uri:
-        return fs.PyFileSystem(DeltaStorageHandler(uri))
-    # Ten times as fast as through deltalake, whose files call back into Python.
-    return fs.SubTreeFileSystem(uri, fs.LocalFileSystem())

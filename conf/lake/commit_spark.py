@@ -15,6 +15,7 @@ from conf.lake.commit import (
     Written,
     bounds_predicate,
     key_predicate,
+    partition_predicate,
     ranges_of,
 )
 from conf.lake.fence import Fence
@@ -103,12 +104,18 @@ class SparkCommitter:
     ) -> Written:
         """See ``Committer.insert_missing``; counts the rows offered."""
         if isinstance(rows, pa.Table):
+            if rows.num_rows == 0:
+                return Written(0, None)
             rows = self._frame(contract, rows)
         times = _event_times(contract, rows)
         if not times:
             return Written(0, None)
         self._merge(
-            contract, rows, times, transaction, lambda m: m.whenNotMatchedInsertAll()
+            contract,
+            rows,
+            bounds_predicate(contract, ranges_of(times)),
+            transaction,
+            lambda m: m.whenNotMatchedInsertAll(),
         )
         return Written(rows.count(), None)
 
@@ -120,10 +127,11 @@ class SparkCommitter:
             return Written(0, None)
         frame = self._frame(contract, rows)
         times = rows[contract.event_column].to_pylist()
+        bounds = bounds_predicate(contract, ranges_of(times))
         self._merge(
             contract,
             frame,
-            times,
+            f"{bounds} AND {partition_predicate(contract, rows)}",
             transaction,
             lambda m: m.whenMatchedUpdateAll().whenNotMatchedInsertAll(),
         )
@@ -136,13 +144,12 @@ class SparkCommitter:
         self,
         contract: TableContract,
         rows: DataFrame,
-        times: list[datetime],
+        bounds: str,
         transaction: Transaction,
         clauses: Callable[[DeltaMergeBuilder], DeltaMergeBuilder],
     ) -> None:
         uri = table_uri(self._lake.root, contract)
-        predicate = bounds_predicate(contract, ranges_of(times))
-        condition = f"{predicate} AND {key_predicate(contract.key)}"
+        condition = f"{bounds} AND {key_predicate(contract.key)}"
         with self._fence.commit(contract.name):
             target = DeltaTable.forPath(self._session, uri)
             with _transaction(self._session, transaction):

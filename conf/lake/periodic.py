@@ -1,10 +1,14 @@
 """A query that is no Spark job: a thread that looks at tables at a steady pace."""
 
+import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
+from conf.lake.roots import absolute
 from conf.logs import get_logger
+from conf.settings import LakeSettings
 
 _STOP_S = 60.0
 _log = get_logger(__name__)
@@ -64,3 +68,29 @@ class PeriodicQuery:
                 _log.exception("the query ends", query=self.name)
                 self._error = error
                 return
+
+
+class Offsets:
+    """How far a periodic query has read its tables: a file beside the checkpoints.
+
+    Args:
+        lake: Where the checkpoints are.
+        query: Name of the query.
+    """
+
+    def __init__(self, lake: LakeSettings, query: str) -> None:
+        self._file = Path(absolute(lake.checkpoints)) / query / "offsets.json"
+
+    def read(self) -> dict[str, int | None]:
+        """Return the version up to which each table was read; empty if none was."""
+        if not self._file.exists():
+            return {}
+        stored: dict[str, int | None] = json.loads(self._file.read_text())
+        return stored
+
+    def write(self, versions: Mapping[str, int | None]) -> None:
+        """Replace them at once."""
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        fresh = self._file.with_suffix(".new")
+        fresh.write_text(json.dumps(versions))
+        fresh.replace(self._file)

@@ -420,11 +420,15 @@ SYMBOL_STATS = TableContract(
         _SYMBOL,
         Column("window_length_s", INT, "Length of the window in seconds"),
         Column("window_end", TIMESTAMP, "Exclusive"),
-        Column("trade_count", LONG, "Trades that update volume"),
+        Column(
+            "trade_count",
+            LONG,
+            "Trades that update volume; 0 if all were cancelled",
+        ),
         Column("volume", LONG, "Shares"),
-        Column("price_min", DOUBLE, "USD per share"),
-        Column("price_max", DOUBLE, "USD per share"),
-        Column("price_mean", DOUBLE, "USD per share, unweighted"),
+        Column("price_min", DOUBLE, "USD per share; null without a trade", True),
+        Column("price_max", DOUBLE, "USD per share; null without a trade", True),
+        Column("price_mean", DOUBLE, "USD per share, unweighted; null for 0", True),
         Column("price_variance", DOUBLE, "Sample variance, USD²; null for 1", True),
         Column("price_stddev", DOUBLE, "Square root of price_variance", True),
         Column("price_sum_e6", EXACT, "Exact sum, 1e-6 USD"),
@@ -434,15 +438,63 @@ SYMBOL_STATS = TableContract(
             BUCKETS,
             "Price ranges [low, high) in 1e-6 USD with their trades, by low",
         ),
+        Column("correction_count", LONG, "Corrections and cancels it reflects"),
         Column("is_final", BOOLEAN, "The market clock has passed its end"),
         Column("source_version", LONG, "silver.trades version it reflects"),
         Column("updated_time", TIMESTAMP, "Wall clock of the last change"),
         Column("day", DATE, "UTC day of window_start"),
+        Column("window_length", STRING, "1m, 5m, 15m or 1h: windows kept apart"),
         Column("hour", INT, "UTC hour of window_start: bounds what an update rewrites"),
     ),
     key=("symbol", "window_length_s", "window_start"),
-    partition_by=("day", "hour"),
+    partition_by=("day", "window_length", "hour"),
     event_column="window_start",
+    writer="gold",
+    version=2,
+)
+
+ANOMALIES = TableContract(
+    name="gold.anomalies",
+    grain="one outlier found by one method",
+    columns=(
+        Column("event_time", TIMESTAMP, "The event's own, cut to microseconds"),
+        _SYMBOL,
+        Column("event_id", STRING, "A trade's: <exchange>/<trade_id>/<event_time_ns>"),
+        Column("method", STRING, "robust_z: a print against the five before it"),
+        Column("score", DOUBLE, "robust_z: deviations from what was expected, signed"),
+        Column("value", DOUBLE, "Price of the print, USD per share"),
+        Column("expected", DOUBLE, "Median of the prints before it, USD per share"),
+        Column("context", STRINGS, "after_halt, outside_bands; empty if nothing"),
+        Column("market_time", TIMESTAMP, "Market clock when the event was received"),
+        Column("day", DATE, "UTC day of event_time"),
+    ),
+    key=("symbol", "event_id", "method"),
+    partition_by=("day",),
+    event_column="event_time",
+    writer="gold",
+)
+
+LATENCY = TableContract(
+    name="gold.latency",
+    grain="one hop and minute",
+    columns=(
+        Column("minute", TIMESTAMP, "Wall clock of silver's commits, inclusive"),
+        Column(
+            "hop",
+            STRING,
+            "What it took to: receive (since the event, by the market clock), arrival,"
+            " bronze, silver, gold (each since the hop before, by wall clocks)",
+        ),
+        Column("trade_count", LONG, "Trades that took it, without backfill"),
+        Column("p50_s", DOUBLE, "Median, seconds"),
+        Column("p95_s", DOUBLE, "95th percentile, seconds"),
+        Column("p99_s", DOUBLE, "99th percentile, seconds"),
+        Column("max_s", DOUBLE, "Maximum, seconds"),
+        Column("day", DATE, "UTC day of minute"),
+    ),
+    key=("hop", "minute"),
+    partition_by=("day",),
+    event_column="minute",
     writer="gold",
 )
 
@@ -460,6 +512,8 @@ TABLES: dict[str, TableContract] = {
         GAPS,
         REJECTS,
         SYMBOL_STATS,
+        ANOMALIES,
+        LATENCY,
     )
 }
 """Every table of the lake by its name."""

@@ -12,6 +12,7 @@ import pyarrow as pa
 from deltalake import write_deltalake
 from pyspark.sql import SparkSession
 
+import gold.anomalies
 import gold.job
 import silver.job
 import silver.late
@@ -113,7 +114,10 @@ class Layers:
         query.stop()
 
     def run_gold(self) -> None:
-        query = gold.job.start(self.spark, self.chosen)
+        gold.job.finish(gold.job.start(self.spark, self.chosen))
+
+    def run_anomalies(self) -> None:
+        query = gold.anomalies.start(self.spark, self.chosen)
         query.processAllAvailable()
         query.stop()
 
