@@ -4,10 +4,8 @@ The minutes' rows are all it reads. A window is written again when one of its mi
 has changed, and once more when its last minute is final.
 """
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import UTC, date, datetime, timedelta
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,13 +14,13 @@ from deltalake import DeltaTable
 from conf.lake.commit import Committer, Transaction, ranges_of
 from conf.lake.roots import table_uri
 from conf.lake.tables import SYMBOL_STATS
-from gold.sliding_windows import LENGTHS_S, LONGEST, combine, touched_ends
-from gold.symbol_stats import Key, Window, from_row, to_row
+from gold.sliding_windows import LONGEST, STAMPS, combine
+from gold.symbol_stats import Key
 from gold.windows import IS_MINUTE, Windows
 
 _MINUTE = timedelta(minutes=1)
-Ends = set[tuple[str, datetime]]
-"""Symbols and ends of windows of one length."""
+_SLIDE = f"{SYMBOL_STATS.name}/slide"
+_COLUMNS = [name for name in SYMBOL_STATS.column_names if name not in STAMPS]
 
 
 class Sliding:
@@ -48,107 +46,66 @@ class Sliding:
         if changes.version is None:
             return 0
         is_open = {start + _MINUTE for start in changes.open_starts}
-        due = self._open_ends - is_open
-        if not self._waiting and not due:
-            return 0
-        self._table.update_incremental()
         last = max((start for _, start in self._waiting), default=None)
         newest_end = _later(last and last + _MINUTE, self._newest_end)
-        targets = self._targets(newest_end, due)
-        minutes = self._minutes(end for ends in targets.values() for _, end in ends)
-        stamp = {"source_version": changes.version, "updated_time": began}
-        written = 0
-        for length_s, ends in targets.items():
-            rows = [row | stamp for row in _combined(minutes, ends, length_s, is_open)]
-            once = Transaction(
-                f"{SYMBOL_STATS.name}/slide/{length_s}", self._table.version()
-            )
-            table = pa.Table.from_pylist(rows, schema=SYMBOL_STATS.schema)
-            written += self._committer.upsert(SYMBOL_STATS, table, once).rows
+        if newest_end is None:
+            return 0
+        ends = self._open_ends - is_open | self._reached(newest_end)
+        if not self._waiting and not ends:
+            return 0
+        self._table.update_incremental()
+        rows = combine(self._minutes(ends), self._waiting, ends, newest_end)
+        is_final = pc.invert(pc.is_in(rows["window_end"], _times(is_open)))
+        rows = (
+            rows.append_column("is_final", is_final)
+            .append_column("source_version", _repeat(changes.version, rows))
+            .append_column("updated_time", _repeat(began, rows))
+        )
+        # The table never has this version again.
+        once = Transaction(_SLIDE, self._table.version())
+        rows = rows.select(SYMBOL_STATS.column_names).cast(SYMBOL_STATS.schema)
+        written = self._committer.upsert(SYMBOL_STATS, rows, once).rows
         self._newest_end, self._waiting = newest_end, set()
         self._open_ends = {end for end in is_open if end <= newest_end}
         return written
 
-    def _targets(self, newest_end: datetime, due: set[datetime]) -> dict[int, Ends]:
-        """Return the windows to write by length.
+    def _reached(self, newest_end: datetime) -> set[datetime]:
+        """Return the ends that the market has reached since the last time.
 
-        Those of changed minutes, those that have become final, and of ends that the
-        market has reached since the last time, those of every symbol.
+        Later ones have no minute that was there then.
         """
-        before = self._newest_end
-        reached = [] if before is None else self._recent(before)
-        targets: dict[int, Ends] = {}
-        for length_s in LENGTHS_S:
-            ends = targets[length_s] = set()
-            for symbol, start in self._waiting:
-                touched = touched_ends(start, length_s, newest_end)
-                ends.update((symbol, end) for end in touched)
-            for symbol, start in reached:
-                touched = touched_ends(start, length_s, newest_end)
-                ends.update(
-                    (symbol, end)
-                    for end in touched
-                    if end in due or (before is not None and end > before)
-                )
-        return targets
+        if self._newest_end is None:
+            return set()
+        last = min(newest_end, self._newest_end + LONGEST)
+        count = (last - self._newest_end) // _MINUTE
+        return {self._newest_end + n * _MINUTE for n in range(1, count + 1)}
 
-    def _recent(self, end: datetime) -> list[Key]:
-        """Return the minutes of windows that end about then, or later."""
-        since = end - 2 * LONGEST
-        recent = (pc.field("day") >= since.date()) & (pc.field("window_start") >= since)
-        return _keys(self._table, IS_MINUTE & recent)
-
-    def _minutes(self, ends: Iterable[datetime]) -> dict[str, dict[datetime, Window]]:
-        """Return all minutes of the windows with these ends, by symbol and start."""
+    def _minutes(self, ends: Iterable[datetime]) -> pa.Table:
+        """Return all minutes of the windows that may have to be written."""
+        starts = {start for _, start in self._waiting} | {e - _MINUTE for e in ends}
         when = pc.scalar(False)
         start = pc.field("window_start")
-        spans = ranges_of(list(ends))
-        for low, high in spans:
-            when |= (start >= low - LONGEST) & (start < high)
-        days = {d.date() for low, high in spans for d in _days(low - LONGEST, high)}
-        rows = self._table.to_pyarrow_dataset().to_table(
-            filter=pc.field("day").isin(list(days)) & IS_MINUTE & when
+        days = set[date]()
+        for low, high in ranges_of(list(starts)):
+            first, end = low + _MINUTE - LONGEST, high + LONGEST
+            when |= (start >= first) & (start < end)
+            days |= set(_days(first, end))
+        return self._table.to_pyarrow_dataset().to_table(
+            _COLUMNS, pc.field("day").isin(list(days)) & IS_MINUTE & when
         )
-        minutes = defaultdict[str, dict[datetime, Window]](dict)
-        for row in rows.to_pylist():
-            minutes[row["symbol"]][row["window_start"]] = from_row(row)
-        return minutes
-
-
-def _combined(
-    minutes: dict[str, dict[datetime, Window]],
-    ends: Ends,
-    length_s: int,
-    open_ends: set[datetime],
-) -> Iterator[dict[str, Any]]:
-    for symbol, end in ends:
-        window = combine(minutes[symbol], end, length_s)
-        if window is not None:
-            key = symbol, end - timedelta(seconds=length_s)
-            is_final = end not in open_ends
-            yield to_row(key, window, is_final=is_final, length_s=length_s)
 
 
 def _state(
     table: DeltaTable,
 ) -> tuple[datetime | None, set[datetime], datetime | None]:
-    """Return the newest end, the ends that are open, and when the table was up to date.
-
-    A driver that ended between the commits of two lengths is found out by the length
-    that is behind.
-    """
-    columns = ["window_length_s", "window_end", "is_final", "updated_time"]
+    """Return the newest end, the ends that are open, and the newest change."""
+    columns = ["window_end", "is_final", "updated_time"]
     rows = table.to_pyarrow_dataset().to_table(columns, ~IS_MINUTE)
-    newest = rows.group_by("window_length_s").aggregate(
-        [("window_end", "max"), ("updated_time", "max")]
-    )
-    if newest.num_rows < len(LENGTHS_S):
-        return None, set(), None
     still_open = rows.filter(pc.invert(rows["is_final"]))["window_end"]
     return (
-        pc.min(newest["window_end_max"]).as_py(),
+        pc.max(rows["window_end"]).as_py(),
         set(still_open.to_pylist()),
-        pc.min(newest["updated_time_max"]).as_py(),
+        pc.max(rows["updated_time"]).as_py(),
     )
 
 
@@ -165,12 +122,20 @@ def _keys(table: DeltaTable, where: pc.Expression) -> list[Key]:
     return list(zip(*(rows[name].to_pylist() for name in names), strict=True))
 
 
-def _later(one: datetime | None, other: datetime | None) -> datetime:
-    known = [moment for moment in (one, other) if moment is not None]
-    return max(known)
+def _later(one: datetime | None, other: datetime | None) -> datetime | None:
+    return max((m for m in (one, other) if m is not None), default=None)
 
 
-def _days(low: datetime, high: datetime) -> Iterator[datetime]:
-    while low.date() <= high.date():
-        yield low
-        low += timedelta(days=1)
+def _days(low: datetime, high: datetime) -> Iterator[date]:
+    day = low.date()
+    while day <= high.date():
+        yield day
+        day += timedelta(days=1)
+
+
+def _times(moments: Iterable[datetime]) -> pa.Array:
+    return pa.array(list(moments), pa.timestamp("us", "UTC"))
+
+
+def _repeat(value: object, rows: pa.Table) -> pa.Array:
+    return pa.repeat(pa.scalar(value), rows.num_rows)

@@ -114,26 +114,18 @@ class Window:
         bucket = (partial["low_e6"], partial["high_e6"])
         self.buckets[bucket] += partial["trade_count"]
 
-    def merge(self, other: "Window") -> None:
-        """Add the trades of another window of the symbol."""
-        self.trade_count += other.trade_count
-        self.volume += other.volume
-        self.price_min = min(self.price_min, other.price_min)
-        self.price_max = max(self.price_max, other.price_max)
-        self.sum_e6 += other.sum_e6
-        self.sum_squares_e12 += other.sum_squares_e12
-        for bucket, trade_count in other.buckets.items():
-            self.buckets[bucket] += trade_count
-        self.correction_count += other.correction_count
-
     @property
     def variance(self) -> float | None:
-        """Sample variance in USD², from exact integers; None for a single trade."""
-        if self.trade_count < 2:
-            return None
-        n = self.trade_count
-        scaled = n * self.sum_squares_e12 - self.sum_e6 * self.sum_e6
-        return scaled / (n * (n - 1) * 10**12)
+        """Sample variance in USD²; None for less than two trades."""
+        return variance(self.trade_count, self.sum_e6, self.sum_squares_e12)
+
+
+def variance(trade_count: int, sum_e6: int, sum_squares_e12: int) -> float | None:
+    """Return the sample variance in USD², from exact sums; None for less than two."""
+    n = trade_count
+    if n < 2:
+        return None
+    return (n * sum_squares_e12 - sum_e6 * sum_e6) / (n * (n - 1) * 10**12)
 
 
 def from_row(row: Row) -> Window:
@@ -200,7 +192,7 @@ def fold(
         was_final = key in known and known[key]["is_final"]
         is_final = was_final or (clock is not None and is_due(key[1], clock))
         if key in changed or is_final != was_final:
-            row = to_row(key, window, is_final=is_final)
+            row = _to_row(key, window, is_final=is_final)
             rows.append(row | _stamp(source_version, updated_time))
     return pa.Table.from_pylist(rows, schema=SYMBOL_STATS.schema)
 
@@ -231,7 +223,7 @@ def restate(
     is_final = set(final)
     stamp = _stamp(source_version, updated_time)
     rows = [
-        to_row(key, window, is_final=key in is_final) | stamp
+        _to_row(key, window, is_final=key in is_final) | stamp
         for key, window in windows.items()
     ]
     return pa.Table.from_pylist(rows, schema=SYMBOL_STATS.schema)
@@ -241,17 +233,15 @@ def _stamp(source_version: int, updated_time: datetime) -> dict[str, Any]:
     return {"source_version": source_version, "updated_time": updated_time}
 
 
-def to_row(
-    key: Key, window: Window, *, is_final: bool, length_s: int = WINDOW_LENGTH_S
-) -> dict[str, Any]:
+def _to_row(key: Key, window: Window, *, is_final: bool) -> dict[str, Any]:
     """Return a row of the table, but for its source and the time of its change."""
     symbol, start = key
     variance, count = window.variance, window.trade_count
     return {
         "window_start": start,
         "symbol": symbol,
-        "window_length_s": length_s,
-        "window_end": start + timedelta(seconds=length_s),
+        "window_length_s": WINDOW_LENGTH_S,
+        "window_end": start + timedelta(seconds=WINDOW_LENGTH_S),
         "trade_count": count,
         "volume": window.volume,
         "price_min": window.price_min if count else None,
@@ -268,6 +258,6 @@ def to_row(
         "correction_count": window.correction_count,
         "is_final": is_final,
         "day": start.date(),
-        "window_length": LENGTH_NAMES[length_s],
+        "window_length": LENGTH_NAMES[WINDOW_LENGTH_S],
         "hour": start.hour,
     }

@@ -1,4 +1,7 @@
-"""Bronze to silver to gold: every message once, whatever is run again."""
+"""Bronze to silver to gold: every message once, whatever is run again.
+
+Long because its tests share one finished lake, which takes Spark longest to make.
+"""
 
 import random
 import shutil

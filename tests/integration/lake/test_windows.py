@@ -142,7 +142,9 @@ def test_whoever_listens_gets_the_rows_of_each_commit_after_it(table: Table):
     heard = list[tuple[pa.Table, int]]()
     committer = EmbeddedCommitter(table.lake, table.fence)
     table.windows = Windows(
-        table.lake.root, committer, lambda rows: heard.append((rows, table.version()))
+        table.lake.root,
+        committer,
+        on_commit=lambda rows: heard.append((rows, table.version())),
     )
     table.add(partial(MINUTE, MINUTE))
     table.windows.close(END + HOUR)
