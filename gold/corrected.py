@@ -112,7 +112,7 @@ class CorrectedWindows:
             & (pc.field("day") >= first.date())
             & (pc.field("day") <= last.date()),
         )
-        with offline_connection() as db:
+        with offline_connection(threads="1") as db:
             db.register("matched", matched)
             db.register("reflected", reflected)
             found = db.execute(_STALE).fetchall()
@@ -150,7 +150,7 @@ def count_effective(
         windows: The windows to count.
     """
     corrections = dict.fromkeys(windows, 0)
-    with offline_connection() as db:
+    with offline_connection(threads="1") as db:
         db.register("all_trades", reported)
         db.register("all_matched", matched)
         keys = {

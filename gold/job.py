@@ -36,7 +36,7 @@ from gold.windows import Windows, ignore_rows
 QUERY = "gold"
 CORRECTED, SLIDING, LATENCIES = "gold_corrected", "gold_sliding", "gold_latency"
 _FILES = 40
-_CLOSE_EVERY_S, _CORRECT_EVERY_S, _SLIDE_EVERY_S, _MEASURE_EVERY_S = 1, 5, 10, 15
+_CLOSE_EVERY_S, _CORRECT_EVERY_S, _SLIDE_EVERY_S, _MEASURE_EVERY_S = 1, 15, 15, 15
 _EXPORT_EVERY_S = 600
 _running: dict[str, list[Upkeep]] = {}
 _log = get_logger(__name__)
