@@ -141,6 +141,13 @@ class Lake:
             with suppress(duckdb.ConnectionException):  # it is closed: it has ended
                 cursor.interrupt()
 
+    async def newest_windows(self, snapshot: Snapshot, window: str) -> list[Stats]:
+        """Return the newest window of a length of every symbol, by symbol."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(
+            self._pool, self._newest_windows, snapshot, window
+        )
+
     async def recent(
         self, snapshot: Snapshot, span: timedelta, sql: str, *values: object
     ) -> list[Row]:
@@ -174,12 +181,21 @@ class Lake:
         stats, bars = (self.snapshots.get(t.name) for t in (SYMBOL_STATS, BARS))
         try:
             if stats and stats.version != self._stats[0]:
-                rows = self._recent(stats, _NEWEST_STATS_SPAN, questions.NEWEST_STATS)
-                self._stats = stats.version, [Stats(**row) for row in rows]
+                self._stats = stats.version, self._newest_windows(stats, "1m")
             if bars and bars.version != self._references[0]:
                 self._references = bars.version, self._find_references(bars)
         except duckdb.IOException as error:
             _log.info("files were dropped, next time again", reason=str(error))
+
+    def _newest_windows(self, stats: Snapshot, window: str) -> list[Stats]:
+        if stats.newest_event_time is None:
+            return []
+        since = stats.newest_event_time - _NEWEST_STATS_SPAN
+        partition = questions.stats_partition(window)
+        files = stats.between(since, partition=partition)
+        with self._connection.cursor() as cursor:
+            rows = _rows(cursor, stats.contract, files, questions.NEWEST_STATS, ())
+        return [Stats(**row) for row in rows]
 
     def _find_references(self, bars: Snapshot) -> dict[str, Reference]:
         newest = self.newest_event_time(TRADES.name) or bars.newest_event_time
@@ -205,7 +221,7 @@ def _answer(
 ) -> list[Row]:
     """Open files, newest first, until no other can hold a row of the answer."""
     deadline = time.monotonic() + _ANSWER_WITHIN_S
-    files = snapshot.between(question.start, question.end)
+    files = snapshot.between(question.start, question.end, question.partition)
     count = _first(files)
     with cursor:
         while time.monotonic() < deadline:

@@ -15,7 +15,6 @@ from conf.lake.tables import BARS, QUOTES, SYMBOL_STATS, TRADES, TableContract
 
 Row = Mapping[str, Any]
 _MOST_NS = 2**63 - 1
-_WINDOW_LENGTH_S = 60
 _FIRST, _LAST = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)
 
 _TRADES = """
@@ -56,7 +55,7 @@ SELECT {_STATS_COLUMNS} FROM {{rows}} WHERE {{where}}
 ORDER BY window_start DESC LIMIT ?
 """  # noqa: S608 (names of the contract)
 NEWEST_STATS = f"""
-SELECT {_STATS_COLUMNS} FROM {{rows}} WHERE window_length_s = {_WINDOW_LENGTH_S}
+SELECT {_STATS_COLUMNS} FROM {{rows}} WHERE trade_count > 0
 QUALIFY row_number() OVER (PARTITION BY symbol ORDER BY window_start DESC) = 1
 ORDER BY symbol
 """  # noqa: S608 (names of the contract)
@@ -92,6 +91,7 @@ class Question:
         limit: The most rows it returns.
         start: No row of the answer comes from before.
         end: No row of the answer comes from after.
+        partition: ``column=value`` of every row of the answer, if known.
     """
 
     contract: TableContract
@@ -100,6 +100,7 @@ class Question:
     limit: int
     start: datetime | None = None
     end: datetime | None = None
+    partition: str = ""
 
 
 class _Where:
@@ -153,12 +154,24 @@ def stats_of_symbol(query: StatsQuery) -> Question:
     """Ask for one window more than a page of one symbol's."""
     before = _moment(query.after[0]) if query.after else None
     where = _Where()
-    where.add("window_length_s = ?", _WINDOW_LENGTH_S)
+    where.add("trade_count > 0")
     where.add("symbol = ?", query.symbol)
     where.add("window_start < ?", before)
     limit = query.limit + 1
     sql = _STATS_OF_SYMBOL.replace("{where}", str(where))
-    return Question(SYMBOL_STATS, sql, (*where.values, limit), limit, end=before)
+    return Question(
+        SYMBOL_STATS,
+        sql,
+        (*where.values, limit),
+        limit,
+        end=before,
+        partition=stats_partition(query.window),
+    )
+
+
+def stats_partition(window: str) -> str:
+    """Return the partition of ``gold.symbol_stats`` with windows of one length."""
+    return f"window_length={window}/"
 
 
 def _ticks(

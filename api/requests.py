@@ -116,4 +116,6 @@ class StatsQuery(Paging[tuple[int, str]]):
     symbol: Symbol | None = Field(
         None, description="Left out: the newest window of every symbol"
     )
-    window: Literal["1m"] = Field("1m", description="Length of the window")
+    window: Literal["1m", "5m", "15m", "1h"] = Field(
+        "1m", description="Length of the window; the longer ones end with every minute"
+    )

@@ -69,12 +69,25 @@ class Snapshot:
         return sum(file.size_bytes for file in self.files)
 
     def between(
-        self, start: datetime | None = None, end: datetime | None = None
+        self,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        partition: str = "",
     ) -> list[DataFile]:
-        """Return the files that may hold event times of ``[start, end]``."""
+        """Return the files that may hold event times of ``[start, end]``.
+
+        Args:
+            start: None for the beginning.
+            end: None for the end.
+            partition: ``column=value``; the files of other partitions are left out.
+        """
         low = _NEVER_US if start is None else microseconds(start)
         high = _FOREVER_US if end is None else microseconds(end)
-        return [f for f in self.files if f.newest_us >= low and f.oldest_us <= high]
+        return [
+            f
+            for f in self.files
+            if f.newest_us >= low and f.oldest_us <= high and partition in f.uri
+        ]
 
 
 class SnapshotReader:

@@ -57,10 +57,10 @@ class LatestStats:
                     self._waiting[row.symbol] = row
         return self._write()
 
-    def close(self) -> None:
-        """Write what is left and let go of the store."""
+    def close(self) -> int:
+        """Write what is left, let go of the store and return how many rows it was."""
         try:
-            self.flush()
+            return self.flush()
         finally:
             self._store.close()
 
@@ -91,4 +91,5 @@ def _newest_days(root: str) -> pa.Table:
     partitions = DeltaTable(table_uri(root, SYMBOL_STATS)).partitions()
     days = sorted({str(partition["day"]) for partition in partitions})[-_SEED_DAYS:]
     first = days[0] if days else "9999-12-31"
-    return scan(root, SYMBOL_STATS, where=f"day >= DATE '{first}'")
+    is_recent = f"day >= DATE '{first}' AND window_length_s = {WINDOW_LENGTH_S}"
+    return scan(root, SYMBOL_STATS, where=is_recent)

@@ -1,9 +1,10 @@
-"""``gold.symbol_stats``: exact statistics of one symbol and one-minute window.
+"""``gold.symbol_stats``: exact statistics of one symbol and window.
 
 Sums are integers (1e-6 USD and 1e-12 USD²), so the order of trades, the cut of batches
 and the engine cannot change a digit. That makes two ways equal, and a test holds them
 to it: adding what each batch brings (the hot path, because silver yields each new
-trade exactly once), and counting a window anew from silver (``recount``).
+trade exactly once), and counting a window anew from silver (``recount``, and
+``corrected`` for windows whose trades were corrected).
 """
 
 import math
@@ -22,6 +23,8 @@ from conf.lake.tables import SYMBOL_STATS
 from conf.market.conditions import NO_VOLUME
 
 WINDOW_LENGTH_S = 60
+LENGTH_NAMES = {60: "1m", 300: "5m", 900: "15m", 3_600: "1h"}
+"""Names of the windows' lengths in seconds."""
 GRACE = timedelta(seconds=1.5)
 """A window is final when the market clock has passed its end by so much."""
 
@@ -98,6 +101,7 @@ class Window:
     buckets: dict[tuple[int, int], int] = field(
         default_factory=lambda: defaultdict(int)
     )
+    correction_count: int = 0
 
     def add(self, partial: Row) -> None:
         """Add one row of ``to_partials``."""
@@ -110,25 +114,18 @@ class Window:
         bucket = (partial["low_e6"], partial["high_e6"])
         self.buckets[bucket] += partial["trade_count"]
 
-    def merge(self, other: "Window") -> None:
-        """Add the trades of another window of the symbol."""
-        self.trade_count += other.trade_count
-        self.volume += other.volume
-        self.price_min = min(self.price_min, other.price_min)
-        self.price_max = max(self.price_max, other.price_max)
-        self.sum_e6 += other.sum_e6
-        self.sum_squares_e12 += other.sum_squares_e12
-        for bucket, trade_count in other.buckets.items():
-            self.buckets[bucket] += trade_count
-
     @property
     def variance(self) -> float | None:
-        """Sample variance in USD², from exact integers; None for a single trade."""
-        if self.trade_count < 2:
-            return None
-        n = self.trade_count
-        scaled = n * self.sum_squares_e12 - self.sum_e6 * self.sum_e6
-        return scaled / (n * (n - 1) * 10**12)
+        """Sample variance in USD²; None for less than two trades."""
+        return variance(self.trade_count, self.sum_e6, self.sum_squares_e12)
+
+
+def variance(trade_count: int, sum_e6: int, sum_squares_e12: int) -> float | None:
+    """Return the sample variance in USD², from exact sums; None for less than two."""
+    n = trade_count
+    if n < 2:
+        return None
+    return (n * sum_squares_e12 - sum_e6 * sum_e6) / (n * (n - 1) * 10**12)
 
 
 def from_row(row: Row) -> Window:
@@ -139,11 +136,12 @@ def from_row(row: Row) -> Window:
     return Window(
         trade_count=row["trade_count"],
         volume=row["volume"],
-        price_min=row["price_min"],
-        price_max=row["price_max"],
+        price_min=math.inf if row["price_min"] is None else row["price_min"],
+        price_max=-math.inf if row["price_max"] is None else row["price_max"],
         sum_e6=int(row["price_sum_e6"]),
         sum_squares_e12=int(row["price_sum_squares_e12"]),
         buckets=buckets,
+        correction_count=row["correction_count"],
     )
 
 
@@ -194,25 +192,61 @@ def fold(
         was_final = key in known and known[key]["is_final"]
         is_final = was_final or (clock is not None and is_due(key[1], clock))
         if key in changed or is_final != was_final:
-            rows.append(_to_row(key, window, is_final, source_version, updated_time))
+            row = _to_row(key, window, is_final=is_final)
+            rows.append(row | _stamp(source_version, updated_time))
     return pa.Table.from_pylist(rows, schema=SYMBOL_STATS.schema)
 
 
-def _to_row(
-    key: Key, window: Window, is_final: bool, source_version: int, updated: datetime
-) -> dict[str, Any]:
+def restate(
+    partials: Iterable[Row],
+    corrections: Mapping[Key, int],
+    final: Iterable[Key],
+    *,
+    source_version: int,
+    updated_time: datetime,
+) -> pa.Table:
+    """Count windows anew, whatever rows the table has of them.
+
+    Args:
+        partials: Rows of ``to_partials``: of these windows, all effective trades.
+        corrections: The windows, and how many corrections each of them reflects.
+        final: The windows that are final.
+        source_version: As for ``fold``.
+        updated_time: As for ``fold``.
+
+    Returns:
+        A row of the table for each window.
+    """
+    windows = {key: Window(correction_count=n) for key, n in corrections.items()}
+    for row in partials:
+        windows[(row["symbol"], row["window_start"])].add(row)
+    is_final = set(final)
+    stamp = _stamp(source_version, updated_time)
+    rows = [
+        _to_row(key, window, is_final=key in is_final) | stamp
+        for key, window in windows.items()
+    ]
+    return pa.Table.from_pylist(rows, schema=SYMBOL_STATS.schema)
+
+
+def _stamp(source_version: int, updated_time: datetime) -> dict[str, Any]:
+    return {"source_version": source_version, "updated_time": updated_time}
+
+
+def _to_row(key: Key, window: Window, *, is_final: bool) -> dict[str, Any]:
+    """Return a row of the table, but for its source and the time of its change."""
     symbol, start = key
-    variance = window.variance
+    variance, count = window.variance, window.trade_count
     return {
         "window_start": start,
         "symbol": symbol,
         "window_length_s": WINDOW_LENGTH_S,
         "window_end": start + timedelta(seconds=WINDOW_LENGTH_S),
-        "trade_count": window.trade_count,
+        "trade_count": count,
         "volume": window.volume,
-        "price_min": window.price_min,
-        "price_max": window.price_max,
-        "price_mean": window.sum_e6 / (window.trade_count * 10**6),
+        "price_min": window.price_min if count else None,
+        "price_max": window.price_max if count else None,
+        "price_mean": window.sum_e6 / (count * 10**6) if count else None,
         "price_variance": variance,
         "price_stddev": None if variance is None else math.sqrt(variance),
         "price_sum_e6": Decimal(window.sum_e6),
@@ -221,9 +255,9 @@ def _to_row(
             {"low_e6": low, "high_e6": high, "trade_count": count}
             for (low, high), count in sorted(window.buckets.items())
         ],
+        "correction_count": window.correction_count,
         "is_final": is_final,
-        "source_version": source_version,
-        "updated_time": updated,
         "day": start.date(),
+        "window_length": LENGTH_NAMES[WINDOW_LENGTH_S],
         "hour": start.hour,
     }

@@ -10,6 +10,7 @@ and rehearses nothing. The true lake, stream and checkpoints are not touched.
 import shutil
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -19,8 +20,10 @@ import pyarrow as pa
 from deltalake import DeltaTable, write_deltalake
 from pyspark.sql import SparkSession
 
+import gold.anomalies
 import gold.job
 import silver.job
+import silver.minutes
 from conf.lake.create import ensure_tables
 from conf.lake.fence import open_fence
 from conf.lake.roots import absolute, table_uri
@@ -63,12 +66,19 @@ def rehearse(spark: SparkSession, chosen: Settings, rounds: int = ROUNDS) -> int
         silver.job.start(spark, scratch),
         gold.job.start(spark, scratch, reports.append),
     ]
-    for records in islice(_commits(), rounds):
-        write_deltalake(bronze, records, mode="append")
-        for query in queries:
-            query.processAllAvailable()
-    for query in queries:
-        query.stop()
+    # Kernels are compiled on these threads while Spark warms up on its own.
+    with ThreadPoolExecutor(thread_name_prefix="warm-up") as pool:
+        kernels = silver.minutes.warm_up, gold.anomalies.warm_up
+        compiled = [pool.submit(warm_up) for warm_up in kernels]
+        for records in islice(_commits(), rounds):
+            write_deltalake(bronze, records, mode="append")
+            for query in queries:
+                query.processAllAvailable()
+        for kernel in compiled:
+            kernel.result()
+    silver_query, gold_query = queries
+    silver_query.stop()
+    gold.job.finish(gold_query)
     for layer in ("silver", "gold"):
         open_fence(lake.root, layer, lake.lease_s).release()
     shutil.rmtree(folder)

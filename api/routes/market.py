@@ -135,8 +135,12 @@ async def list_stats(
 
 
 async def _newest_stats(request: Request, query: StatsQuery) -> Response:
-    version, rows = _lake(request).newest_stats()
-    snapshot = _lake(request).snapshots.get(SYMBOL_STATS.name)
+    lake = _lake(request)
+    version, rows = lake.newest_stats()
+    snapshot = lake.snapshots.get(SYMBOL_STATS.name)
+    if query.window != "1m" and snapshot is not None:
+        version = snapshot.version
+        rows = await lake.newest_windows(snapshot, query.window)
     after = query.after[1] if query.after else ""
     left = [row for row in rows if row.symbol > after]
 

@@ -148,6 +148,19 @@ def bounds_predicate(contract: TableContract, ranges: Sequence[Range]) -> str:
     return f"t.day IN ({', '.join(days)}) AND ({parts})"
 
 
+def partition_predicate(contract: TableContract, rows: pa.Table) -> str:
+    """Return the SQL that restricts target ``t`` to the partitions of some rows.
+
+    Correct where the key decides the partition, as it does in every contract.
+    """
+    parts = [
+        f"t.{name} IN ({', '.join(map(_literal, rows[name].unique().to_pylist()))})"
+        for name in contract.partition_by
+        if name != "day"
+    ]
+    return " AND ".join(parts) or "true"
+
+
 def key_predicate(key: Sequence[str]) -> str:
     """Return the SQL that says target ``t`` and source ``u`` are the same row."""
     return " AND ".join(f"t.{name} = u.{name}" for name in key)
@@ -156,6 +169,10 @@ def key_predicate(key: Sequence[str]) -> str:
 def timestamp_literal(moment: datetime) -> str:
     """Return an SQL literal, UTC, microseconds."""
     return f"TIMESTAMP '{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}Z'"
+
+
+def _literal(value: str | int) -> str:
+    return f"'{value}'" if isinstance(value, str) else str(value)
 
 
 def _days(low: datetime, high: datetime) -> Iterator[str]:

@@ -19,6 +19,7 @@ from conf.lake.commit import (
     Written,
     bounds_predicate,
     key_predicate,
+    partition_predicate,
     ranges_of,
 )
 from conf.lake.fence import Fence
@@ -153,7 +154,8 @@ def _merge(
     predicate = bounds_predicate(contract, ranges_of(event_times(contract, rows)))
     return table.merge(
         rows,
-        f"{predicate} AND {key_predicate(contract.key)}",
+        f"{predicate} AND {partition_predicate(contract, rows)}"
+        f" AND {key_predicate(contract.key)}",
         source_alias="u",
         target_alias="t",
         # The source is small and in memory: it need not be streamed.

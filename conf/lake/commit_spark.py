@@ -15,6 +15,7 @@ from conf.lake.commit import (
     Written,
     bounds_predicate,
     key_predicate,
+    partition_predicate,
     ranges_of,
 )
 from conf.lake.fence import Fence
@@ -52,10 +53,12 @@ class FrameBatch:
 class SparkCommitter:
     """Commits DataFrames with delta-spark; one instance per driver process."""
 
-    def __init__(self, lake: LakeSettings, fence: Fence) -> None:
+    def __init__(
+        self, lake: LakeSettings, fence: Fence, session: SparkSession | None = None
+    ) -> None:
         self._lake, self._fence = lake, fence
         self._commits: dict[str, int] = {}
-        self._session = SparkSession.active()
+        self._session = session or SparkSession.active()
 
     @contextmanager
     def hold(self, messages: DataFrame) -> Iterator[FrameBatch]:
@@ -74,9 +77,14 @@ class SparkCommitter:
         return [commit(contract) for contract in contracts]
 
     def append(
-        self, contract: TableContract, rows: DataFrame, transaction: Transaction
+        self,
+        contract: TableContract,
+        rows: DataFrame | pa.Table,
+        transaction: Transaction,
     ) -> Written:
         """See ``Committer.append``; Delta skips a transaction it has seen."""
+        if isinstance(rows, pa.Table):
+            rows = self._frame(contract, rows)
         with self._fence.commit(contract.name):
             (
                 rows.coalesce(1)
@@ -96,12 +104,18 @@ class SparkCommitter:
     ) -> Written:
         """See ``Committer.insert_missing``; counts the rows offered."""
         if isinstance(rows, pa.Table):
+            if rows.num_rows == 0:
+                return Written(0, None)
             rows = self._frame(contract, rows)
         times = _event_times(contract, rows)
         if not times:
             return Written(0, None)
         self._merge(
-            contract, rows, times, transaction, lambda m: m.whenNotMatchedInsertAll()
+            contract,
+            rows,
+            bounds_predicate(contract, ranges_of(times)),
+            transaction,
+            lambda m: m.whenNotMatchedInsertAll(),
         )
         return Written(rows.count(), None)
 
@@ -113,10 +127,11 @@ class SparkCommitter:
             return Written(0, None)
         frame = self._frame(contract, rows)
         times = rows[contract.event_column].to_pylist()
+        bounds = bounds_predicate(contract, ranges_of(times))
         self._merge(
             contract,
             frame,
-            times,
+            f"{bounds} AND {partition_predicate(contract, rows)}",
             transaction,
             lambda m: m.whenMatchedUpdateAll().whenNotMatchedInsertAll(),
         )
@@ -129,13 +144,12 @@ class SparkCommitter:
         self,
         contract: TableContract,
         rows: DataFrame,
-        times: list[datetime],
+        bounds: str,
         transaction: Transaction,
         clauses: Callable[[DeltaMergeBuilder], DeltaMergeBuilder],
     ) -> None:
         uri = table_uri(self._lake.root, contract)
-        predicate = bounds_predicate(contract, ranges_of(times))
-        condition = f"{predicate} AND {key_predicate(contract.key)}"
+        condition = f"{bounds} AND {key_predicate(contract.key)}"
         with self._fence.commit(contract.name):
             target = DeltaTable.forPath(self._session, uri)
             with _transaction(self._session, transaction):

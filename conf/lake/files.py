@@ -11,13 +11,13 @@ from collections.abc import Sequence
 import duckdb
 from deltalake import DeltaTable
 
-from conf.lake.tables import DATE, INT, TIMESTAMP, Column, TableContract
+from conf.lake.tables import DATE, INT, STRING, TIMESTAMP, Column, TableContract
 
 Pruning = list[tuple[str, str, str]]
 """Conditions on partition columns, all of which a file must meet: column, operator,
 value."""
 
-_PARTITION_TYPES = {DATE: "DATE", INT: "INTEGER"}
+_PARTITION_TYPES = {DATE: "DATE", INT: "INTEGER", STRING: "VARCHAR"}
 
 
 def offline_connection(**config: str) -> duckdb.DuckDBPyConnection:

@@ -11,13 +11,28 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
 from conf.lake.commit import Transaction
+from conf.lake.periodic import PeriodicQuery
 from conf.lake.roots import absolute, table_uri
 from conf.lake.tables import TableContract
 from conf.logs import get_logger
 from conf.settings import LakeSettings
 
+Query = StreamingQuery | PeriodicQuery
 _TICK_S = 1.0
 _log = get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Position:
+    """How far a query has read the table that it streams from.
+
+    Attributes:
+        version: All of this version's rows, and of those before it, were in a batch.
+        is_whole: No row of a later version was.
+    """
+
+    version: int
+    is_whole: bool
 
 
 @dataclass(frozen=True)
@@ -76,13 +91,9 @@ def read_stream(
 
 
 def keep_doing(
-    query: StreamingQuery,
-    name: str,
-    every_s: float,
-    do: Callable[[], object],
-    at_end: Callable[[], object] = lambda: None,
+    query: StreamingQuery, name: str, every_s: float, do: Callable[[], object]
 ) -> None:
-    """Do something again and again in a thread beside a query, and once when it ended.
+    """Do something again and again in a thread beside a query, until it ends.
 
     What fails is logged and tried again the next time: the query goes on.
 
@@ -91,7 +102,6 @@ def keep_doing(
         name: Of the thread.
         every_s: Time between two times.
         do: Called first after ``every_s``.
-        at_end: Called within a second after the query ended.
     """
 
     def keep() -> None:
@@ -99,18 +109,13 @@ def keep_doing(
         while query.isActive:
             pause.wait(min(_TICK_S, every_s))
             if time.monotonic() >= due_s and query.isActive:
-                _attempt(name, do)
+                try:
+                    do()
+                except Exception:
+                    _log.exception("failed; the next time tries again", doing=name)
                 due_s = time.monotonic() + every_s
-        _attempt(name, at_end)
 
     threading.Thread(target=keep, name=name, daemon=True).start()
-
-
-def _attempt(name: str, do: Callable[[], object]) -> None:
-    try:
-        do()
-    except Exception:
-        _log.exception("failed; the next time tries again", doing=name)
 
 
 class Checkpoint:
@@ -136,6 +141,27 @@ class Checkpoint:
         offsets = Path(self.location) / "offsets"
         return offsets.is_dir() and any(f.name.isdigit() for f in offsets.iterdir())
 
+    def position(self, spark: SparkSession, batch_id: int) -> Position:
+        """Return how far a batch reads, as Spark has planned it."""
+        planned = json.loads(self._lines(spark, f"offsets/{batch_id}")[-1])
+        version = planned["reservoirVersion"]
+        if planned["isStartingVersion"]:
+            return Position(version, is_whole=False)
+        # Below 0 stands the end of the version before, not a file of this one.
+        return Position(version - 1, is_whole=planned["index"] < 0)
+
+    def last_position(self, spark: SparkSession) -> Position | None:
+        """Return how far the query has read; None if it ended within a batch.
+
+        That batch will be repeated, although its rows may be in the table already.
+        """
+        if "://" in self.location:
+            return None
+        planned, done = (self._newest(name) for name in ("offsets", "commits"))
+        if planned is None or planned != done:
+            return None
+        return self.position(spark, planned)
+
     def transaction(
         self, spark: SparkSession, contract: TableContract, batch_id: int
     ) -> Transaction:
@@ -145,6 +171,17 @@ class Checkpoint:
         are not taken for the ones that were committed before.
         """
         if self._id is None:
-            (line,) = spark.read.text(f"{self.location}/metadata").collect()
-            self._id = str(json.loads(line[0])["id"])
+            (line,) = self._lines(spark, "metadata")
+            self._id = str(json.loads(line)["id"])
         return Transaction(f"{contract.name}/{self._query}/{self._id}", batch_id)
+
+    def _lines(self, spark: SparkSession, name: str) -> list[str]:
+        """Return the lines of a small file; only Spark can look into every store."""
+        if "://" in self.location:
+            rows = spark.read.text(f"{self.location}/{name}").collect()
+            return [str(row[0]) for row in rows]
+        return (Path(self.location) / name).read_text().splitlines()
+
+    def _newest(self, folder: str) -> int | None:
+        files = (Path(self.location) / folder).glob("*")
+        return max((int(f.name) for f in files if f.name.isdigit()), default=None)

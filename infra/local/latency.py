@@ -6,7 +6,8 @@ commit which rows it brought.
 
     silver   per event: the first file that holds its row
     gold     per trade: the first row of its minute whose count includes it; the k-th
-             trade due of a minute is included once trade_count is k or more
+             trade due of a minute is included once trade_count is k or more (cancels
+             lower the count, so they only make the proof stricter)
     tail     per trade that the live stream showed: the first event that had it
 
 Rows that the market sent late on purpose are apart, and so is the warm-up.
@@ -195,7 +196,7 @@ _GOLD_DELAYS = f"""
         SELECT symbol, window_start_us, is_late, due_ns, row_number() OVER (
             PARTITION BY symbol, window_start_us ORDER BY due_ns, place
         ) AS nth
-        FROM effective_trades
+        FROM counted_trades
     )
     SELECT 'gold', is_late, due_ns, (seen_ns - due_ns) / 1e9
     FROM counted AS t ASOF JOIN covering AS c

@@ -136,7 +136,8 @@ def newest_stats(
         cursor.register("dataset", table.to_pyarrow_dataset())
         found = cursor.execute(
             f"""
-            SELECT {", ".join(_STATS)} FROM dataset WHERE window_length_s = 60
+            SELECT {", ".join(_STATS)} FROM dataset
+            WHERE window_length_s = 60 AND trade_count > 0
             QUALIFY 1 = row_number() OVER (
                 PARTITION BY symbol ORDER BY window_start DESC
             )

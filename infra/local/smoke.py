@@ -33,6 +33,8 @@ INJECTED = {
     "out_of_order_share": 0.012,
     "late_share": 0.0012,
     "malformed_share": 0.0012,
+    "corrected_share": 0.0004,
+    "canceled_share": 0.0002,
 }
 """A little more than the bounds ask for: what is due after the end is never sent."""
 

@@ -1591,8 +1591,8 @@ export interface operations {
                 cursor?: string | null;
                 /** @description Left out: the newest window of every symbol */
                 symbol?: string | null;
-                /** @description Length of the window */
-                window?: "1m";
+                /** @description Length of the window; the longer ones end with every minute */
+                window?: "1m" | "5m" | "15m" | "1h";
             };
             header?: never;
             path?: never;

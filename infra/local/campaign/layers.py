@@ -91,9 +91,7 @@ def _work_off(
     if last:
         late = silver.late.start(spark, settings)
         silver.late.finish(late, spark, settings)
-    statistics = gold.job.start(spark, settings)
-    statistics.processAllAvailable()
-    statistics.stop()
+    gold.job.finish(gold.job.start(spark, settings))
 
 
 def _halves(kinesis: Path) -> tuple[pa.Table, pa.Table]:

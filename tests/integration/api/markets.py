@@ -150,6 +150,7 @@ def _stats(row: dict[str, Any]) -> dict[str, Any]:
         window_end=start + timedelta(minutes=1),
         window_length_s=60,
         day=start.date(),
+        window_length="1m",
         hour=start.hour,
         price_buckets=[],
     ) | {"symbol": "AAPL", **_without_at(row)}

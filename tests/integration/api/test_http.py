@@ -53,7 +53,7 @@ async def test_a_commit_or_another_query_changes_the_tag(market: Market, api: Ap
         ("/api/v1/trades?cursor=no", "next_cursor of this list"),
         ("/api/v1/bars", "symbol"),
         ("/api/v1/bars?symbol=AAPL&cursor=WyJBIl0", "next_cursor of this list"),
-        ("/api/v1/stats?window=5m", "window"),
+        ("/api/v1/stats?window=7m", "window"),
     ],
 )
 async def test_a_wrong_question_is_a_problem_with_a_hint(

@@ -12,9 +12,11 @@ import pyarrow as pa
 from deltalake import write_deltalake
 from pyspark.sql import SparkSession
 
+import gold.anomalies
 import gold.job
 import silver.job
 import silver.late
+import silver.minutes
 from conf.lake.create import ensure_tables
 from conf.lake.fence import open_fence
 from conf.lake.read import scan
@@ -105,8 +107,17 @@ class Layers:
         late = silver.late.start(self.spark, self.chosen)
         silver.late.finish(late, self.spark, self.chosen)
 
+    def run_minutes(self) -> None:
+        """Close the minutes that the newest heartbeat closes."""
+        query = silver.minutes.start(self.spark, self.chosen)
+        query.processAllAvailable()
+        query.stop()
+
     def run_gold(self) -> None:
-        query = gold.job.start(self.spark, self.chosen)
+        gold.job.finish(gold.job.start(self.spark, self.chosen))
+
+    def run_anomalies(self) -> None:
+        query = gold.anomalies.start(self.spark, self.chosen)
         query.processAllAvailable()
         query.stop()
 

@@ -1,4 +1,7 @@
-"""Bronze to silver to gold: every message once, whatever is run again."""
+"""Bronze to silver to gold: every message once, whatever is run again.
+
+Long because its tests share one finished lake, which takes Spark longest to make.
+"""
 
 import random
 import shutil
@@ -115,13 +118,59 @@ def buckets(prices_e6: list[int]) -> list[dict[str, int]]:
 
 def stats_of(layers: Layers) -> dict[tuple[str, datetime], dict[str, Any]]:
     names = list(summed([wire.Trade("X", 1, "V", 1.0, 1, rfc3339(MIDNIGHT))]))
-    rows = layers.rows(SYMBOL_STATS)
+    rows = minutes_of(layers)
     found = {
         (row["symbol"], row["window_start"]): {name: row[name] for name in names}
         for row in rows
     }
     assert len(found) == len(rows), "a key is there twice"
     return found
+
+
+def minutes_of(layers: Layers) -> list[dict[str, Any]]:
+    return [row for row in layers.rows(SYMBOL_STATS) if row["window_length_s"] == 60]
+
+
+def sliding_of(layers: Layers) -> dict[tuple[str, datetime, int], dict[str, Any]]:
+    return {
+        (row["symbol"], row["window_end"], row["window_length_s"]): row
+        for row in layers.rows(SYMBOL_STATS)
+        if row["window_length_s"] != 60
+    }
+
+
+def slid(layers: Layers) -> dict[tuple[str, datetime, int], tuple[Any, ...]]:
+    """Return count, shares, extremes and sum of each sliding window, by the book."""
+    minutes = minutes_of(layers)
+    newest_end = max(row["window_end"] for row in minutes)
+    windows = defaultdict[tuple[str, datetime, int], list[dict[str, Any]]](list)
+    for row in minutes:
+        for length_s in (300, 900, 3_600):
+            for later in range(length_s // 60):
+                end = row["window_end"] + timedelta(minutes=later)
+                if end <= newest_end:
+                    windows[(row["symbol"], end, length_s)].append(row)
+    return {
+        key: (
+            sum(row["trade_count"] for row in rows),
+            sum(row["volume"] for row in rows),
+            min((row["price_min"] for row in rows if row["trade_count"]), default=None),
+            max((row["price_max"] for row in rows if row["trade_count"]), default=None),
+            sum(row["price_sum_e6"] for row in rows),
+            sum(row["correction_count"] for row in rows),
+        )
+        for key, rows in windows.items()
+    }
+
+
+SLID = [
+    "trade_count",
+    "volume",
+    "price_min",
+    "price_max",
+    "price_sum_e6",
+    "correction_count",
+]
 
 
 def trade_ids(layers: Layers) -> list[int]:
@@ -187,9 +236,7 @@ def test_a_window_is_final_once_the_market_clock_has_passed_it(finished):
     lake, market = finished
     last = max(datetime.fromisoformat(trade.event_time) for trade in market.trades)
 
-    assert {
-        row["window_start"]: row["is_final"] for row in lake.rows(SYMBOL_STATS)
-    } == {
+    assert {row["window_start"]: row["is_final"] for row in minutes_of(lake)} == {
         start: start + timedelta(seconds=60) < last
         for _, start in recount(market.trades)
     }
@@ -216,6 +263,65 @@ def test_rare_messages_are_stored_once_and_corrections_find_their_trades(again):
     assert [row["order_id"] for row in lake.rows(ORDERS)] == ["o1"]
     assert [row["gap_id"] for row in lake.rows(GAPS)] == ["e0/trades/AAPL"]
     assert lake.rows(REJECTS) == []
+
+
+def test_corrected_trades_change_their_minutes_and_sliding_windows(again):
+    lake, market = again
+    #  the high of the open minute is taken away, and the minute goes on
+    moment = MIDNIGHT + timedelta(seconds=2)
+    high = market.trade(moment, price=900_000.5, size=7, conditions=["@"])
+    early = next(trade for trade in market.trades if trade.conditions != ["M"])
+    corrected = wire.Correction(
+        **{f"original_{name}": getattr(early, name) for name in ("price", "size")},
+        symbol=early.symbol,
+        exchange=early.exchange,
+        original_id=early.trade_id,
+        original_conditions=early.conditions,
+        corrected_id=77,
+        corrected_price=3.25,
+        corrected_size=11,
+        corrected_conditions=["@"],
+        event_time=rfc3339(MIDNIGHT),
+    )
+    lake.land(payload(MIDNIGHT, high, corrected))
+    lake.land(payload(MIDNIGHT, cancel_of(high)))
+    lake.run_silver()
+    lake.run_gold()
+    lake.land(*market.minutes(MIDNIGHT, minutes=2))
+    lake.run_silver()
+    lake.run_gold()
+
+    market.trades.remove(high)
+    place = market.trades.index(early)
+    market.trades[place] = wire.Trade(
+        **{"symbol": early.symbol, "exchange": early.exchange, "trade_id": 77},
+        price=3.25,
+        size=11,
+        event_time=early.event_time,
+        conditions=["@"],
+    )
+    assert stats_of(lake) == recount(market.trades)
+    assert sum(row["correction_count"] for row in minutes_of(lake)) == 2
+
+    #  a new checkpoint counts reported trades again, and then what corrects them
+    lake.delete_checkpoint("gold")
+    lake.run_gold()
+    assert stats_of(lake) == recount(market.trades)
+    assert {
+        key: tuple(row[name] for name in SLID) for key, row in sliding_of(lake).items()
+    } == slid(lake)
+
+
+def test_sliding_windows_are_the_sums_of_their_minutes(finished):
+    lake, _ = finished
+    found = sliding_of(lake)
+
+    assert {
+        key: tuple(row[name] for name in SLID) for key, row in found.items()
+    } == slid(lake)
+    final = {row["window_end"]: row["is_final"] for row in minutes_of(lake)}
+    newest = max(final)
+    assert all(row["is_final"] == (end != newest) for (_, end, _), row in found.items())
 
 
 def states_of(lake: Layers) -> dict[int, str]:
@@ -296,7 +402,7 @@ def test_the_market_clock_closes_a_window_when_no_trade_does(
     lake.run_silver()
     gold_query = gold.job.start(spark, lake.chosen)
     gold_query.processAllAvailable()
-    (row,) = lake.rows(SYMBOL_STATS)
+    (row,) = minutes_of(lake)
     assert not row["is_final"]
 
     for seconds in (61, 62):
@@ -304,8 +410,8 @@ def test_the_market_clock_closes_a_window_when_no_trade_does(
         lake.land(payload(clock, b"{}", kind="heartbeat"), key=HEARTBEAT_KEY)
     deadline = time.monotonic() + 20
     while not row["is_final"] and time.monotonic() < deadline:
-        (row,) = lake.rows(SYMBOL_STATS)
-    gold_query.stop()
+        (row,) = minutes_of(lake)
+    gold.job.finish(gold_query)
     lake.release()
 
     assert row["is_final"]
@@ -323,5 +429,5 @@ def test_the_last_window_of_a_day_becomes_final_on_the_next(
         lake.run_gold()
     lake.release()
 
-    final = {row["window_start"]: row["is_final"] for row in lake.rows(SYMBOL_STATS)}
+    final = {row["window_start"]: row["is_final"] for row in minutes_of(lake)}
     assert final == {MIDNIGHT - timedelta(minutes=1): True, MIDNIGHT: False}

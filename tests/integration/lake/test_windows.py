@@ -14,14 +14,15 @@ from conf.lake.commit import Transaction
 from conf.lake.commit_embedded import EmbeddedCommitter
 from conf.lake.create import ensure_tables
 from conf.lake.fence import Fence
+from conf.lake.market_clock import MarketClock
 from conf.lake.read import scan
 from conf.lake.roots import table_uri
+from conf.lake.streams import Position
 from conf.lake.tables import RECORDS, SYMBOL_STATS
 from conf.market.envelope import Kind
 from conf.settings import LakeSettings
-from gold.market_clock import MarketClock
 from gold.symbol_stats import GRACE
-from gold.windows import Windows
+from gold.windows import Counted, Windows
 from producer.relay import HEARTBEAT_KEY
 from tests.integration.lake.layers import payload
 
@@ -64,7 +65,8 @@ class Table:
 
     def add(self, *partials: dict[str, Any]) -> None:
         self._batch += 1
-        self.windows.add(partials, self._batch, Transaction("gold", self._batch))
+        position = Position(self._batch, is_whole=True)
+        self.windows.add(partials, position, Transaction("gold", self._batch))
 
     def final(self) -> dict[tuple[str, datetime], bool]:
         rows = scan(self.lake.root, SYMBOL_STATS).to_pylist()
@@ -140,7 +142,9 @@ def test_whoever_listens_gets_the_rows_of_each_commit_after_it(table: Table):
     heard = list[tuple[pa.Table, int]]()
     committer = EmbeddedCommitter(table.lake, table.fence)
     table.windows = Windows(
-        table.lake.root, committer, lambda rows: heard.append((rows, table.version()))
+        table.lake.root,
+        committer,
+        on_commit=lambda rows: heard.append((rows, table.version())),
     )
     table.add(partial(MINUTE, MINUTE))
     table.windows.close(END + HOUR)
@@ -168,6 +172,43 @@ def test_two_closings_are_two_transactions(table: Table):
     for hours in (0, 1, 2):
         table.windows.close(END + GRACE + hours * HOUR)
         assert sum(table.final().values()) == hours + 1
+
+
+def test_what_is_added_while_a_window_is_counted_anew_is_not_lost(table: Table):
+    table.add(partial(MINUTE, MINUTE), partial(MINUTE, MINUTE, "SPY"))
+
+    def count(version: int) -> Counted:
+        assert version == 1
+        table.add(partial(MINUTE, MINUTE), partial(MINUTE, MINUTE, "SPY"))
+        return Counted([partial(MINUTE, MINUTE)] * 5, {("AAPL", MINUTE): 3})
+
+    assert table.windows.restate(count) == 1
+    table.add(partial(MINUTE, MINUTE))
+    rows = {
+        row["symbol"]: row for row in scan(table.lake.root, SYMBOL_STATS).to_pylist()
+    }
+    assert rows["AAPL"]["trade_count"] == 5 + 1 + 1
+    assert rows["AAPL"]["correction_count"] == 3
+    assert rows["AAPL"]["source_version"] == 3
+    assert rows["SPY"]["trade_count"] == 2
+
+
+def test_a_window_without_a_trade_left_keeps_its_row(table: Table):
+    table.add(partial(MINUTE, END + GRACE))
+    table.windows.restate(lambda _: Counted([], {("AAPL", MINUTE): 1}))
+    (row,) = scan(table.lake.root, SYMBOL_STATS).to_pylist()
+    assert (row["trade_count"], row["price_min"], row["is_final"]) == (0, None, True)
+
+    table.add(partial(MINUTE, END + GRACE))
+    (row,) = scan(table.lake.root, SYMBOL_STATS).to_pylist()
+    assert (row["trade_count"], row["price_min"]) == (1, 1.0)
+
+
+def test_nothing_is_counted_anew_while_a_version_is_half_read(table: Table):
+    half = Position(1, is_whole=False)
+    table.windows.add([partial(MINUTE, MINUTE)], half, Transaction("gold", 1))
+
+    assert table.windows.restate(lambda _: pytest.fail("counted")) == 0
 
 
 def test_the_clock_is_awaited_only_while_a_window_is_open(table: Table, monkeypatch):

@@ -215,8 +215,10 @@ def correct_lake() -> Lake:
         "silver.orders": [order_row(0), order_row(1)],
         "silver.rejects": [reject_row(11, FIRST), reject_row(12, FIRST), huge_reject()],
         "gold.symbol_stats": [
-            stats_row(MINUTE, [190.0, 190.25, 190.5], 157),
+            # the trade at 190.0 was corrected, then cancelled
+            stats_row(MINUTE, [190.25, 190.5], 57, corrections=2),
             stats_row(MINUTE + timedelta(minutes=1), [191.1], 10),
+            *sliding_rows(),
         ],
     }
 
@@ -423,7 +425,9 @@ def huge_reject() -> Row:
     return reject_row(13, RESENT)
 
 
-def stats_row(start: datetime, prices: list[float], volume: int) -> Row:
+def stats_row(
+    start: datetime, prices: list[float], volume: int, *, corrections: int = 0
+) -> Row:
     exact = [round(price * 1e6) for price in prices]
     count, total, squares = len(exact), sum(exact), sum(e * e for e in exact)
     variance = (squares - total**2 / count) / (count - 1) / 1e12 if count > 1 else None
@@ -443,12 +447,31 @@ def stats_row(start: datetime, prices: list[float], volume: int) -> Row:
         "price_sum_e6": total,
         "price_sum_squares_e12": squares,
         "price_buckets": [{"low_e6": low, "high_e6": high, "trade_count": count}],
+        "correction_count": corrections,
         "is_final": True,
         "source_version": 7,
         "updated_time": ARRIVED,
         "day": start.date(),
+        "window_length": "1m",
         "hour": start.hour,
     }
+
+
+def sliding_rows() -> list[Row]:
+    rows = []
+    for minutes, name in ((5, "5m"), (15, "15m"), (60, "1h")):
+        first = MINUTE + timedelta(minutes=1 - minutes)
+        one = stats_row(first, [190.25, 190.5], 57, corrections=2)
+        later = first + timedelta(minutes=1)
+        two = stats_row(later, [190.25, 190.5, 191.1], 67, corrections=2)
+        # the price ranges are those of the minutes, one after the other
+        parts = [stats_row(first, [190.25, 190.5], 0), stats_row(first, [191.1], 0)]
+        ranges = [part["price_buckets"][0] for part in parts]
+        length = {"window_length_s": 60 * minutes, "window_length": name}
+        for row in (one, two | {"price_buckets": ranges}):
+            end = row["window_start"] + timedelta(minutes=minutes)
+            rows.append(row | length | {"window_end": end})
+    return rows
 
 
 def write_table(root: Path, table: str, rows: list[Row]) -> None:

@@ -71,7 +71,7 @@ def send(db: duckdb.DuckDBPyConnection, folder: Path, *sent: tuple[float, str, R
     (folder / "messages-00001.tsv").write_text("".join(lines))
     truth.load_sent(db, folder)
     truth.expect(db)
-    recount.load_effective_trades(db)
+    recount.load_counted_trades(db)
 
 
 def test_silver_counts_from_the_first_sending_to_the_first_sight(

@@ -45,6 +45,7 @@ def row(contract: TableContract, event_time: datetime, **fields: object) -> dict
         "price_sum_e6": Decimal(1),
         "price_sum_squares_e12": Decimal(1),
         "price_buckets": [],
+        "context": [],
     }
     known = {k: v for k, v in derived.items() if k in contract.column_names}
     return {**sample, **known, **fields}
