@@ -139,20 +139,17 @@ def seconds(
         yield Second(number, sent, records)
 
 
-def write(source: Source, folder: Path, count: int, seed: int) -> int:
-    """Write at most ``count`` seconds of a market; return how many messages they are.
-
-    A second that is complete on the disk has its final name.
-    """
+def write(source: Source, folder: Path, count: int, seed: int) -> list[int]:
+    """Write at most ``count`` seconds of a market; return the messages of each."""
     for name in ("records", "truth"):
         (folder / name).mkdir(parents=True)
-    messages = 0
+    messages = []
     market = seconds(source, resent_share=RESENT_SHARE, seed=seed)
     for second in islice(market, count):
         pq.write_table(second.to_bronze(), records_file(folder, second.number))
         lines = (b"%d\t%c\t%b\n" % (s.due_ns, ord(s.flag), s.text) for s in second.sent)
         (folder / truth_file(second.number)).write_bytes(b"".join(lines))
-        messages += len(second.sent)
+        messages.append(len(second.sent))
     return messages
 
 

@@ -1,0 +1,224 @@
+"""The benchmark: each contender alone, killed once, timed and judged.
+
+All of them read the same seconds of the same recording, one second in one batch, and
+fill the same tables. In the middle of its time each is killed (SIGKILL) and started
+again, because a speed that ends with a crash is none. What a contender stored is then
+compared with what these seconds sent; no speed is told without that.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import msgspec
+
+from conf.errors import FixSetup
+from conf.settings import ROOT, Settings
+from infra.local import leash, machine
+from infra.local.bench import recording
+from infra.local.bench.contender import CONTENDERS, OURS, Taken
+from infra.local.bench.figures import Speed, speed_of
+from infra.local.bench.judge import Verdict, judge
+from infra.local.process_table import kill_session
+
+RATE_PER_S = 4096
+_LOOK_EVERY_S = 0.02
+_COMES_UP_WITHIN_S = 180.0
+_FINISHES_WITHIN_S = 120.0
+_LEASH = str(Path(leash.__file__))
+Result = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long the benchmark is.
+
+    Attributes:
+        seconds: Of the recording; a contender that is through ends earlier.
+        plain_s: Time for a contender without Spark, from its first batch on.
+        spark_s: Time for one with Spark.
+        contenders: Their names.
+    """
+
+    seconds: int
+    plain_s: float
+    spark_s: float
+    contenders: tuple[str, ...]
+
+    def time_of(self, name: str) -> float:
+        """Return a contender's time in seconds."""
+        with_spark = name == OURS or name.startswith("spark")
+        return self.spark_s if with_spark else self.plain_s
+
+
+FULL = Plan(240, 20.0, 60.0, tuple(CONTENDERS))
+QUICK = Plan(40, 3.0, 10.0, (OURS, "append", "append-uncompacted", "merge-bounded"))
+
+
+def bench(
+    settings: Settings,
+    plan: Plan,
+    show: Callable[[str], object],
+    *,
+    data: Path | None = None,
+    seed: int = 7,
+) -> Result:
+    """Run every contender; return what each did.
+
+    Args:
+        settings: Say where to work.
+        plan: How long, and who.
+        show: Told one line of the table at a time.
+        data: A folder of recorded ``*.jsonl.gz`` instead of the simulated market.
+        seed: Of the market and of the moment at which each is killed.
+
+    Raises:
+        FixSetup: There is no such contender, or no recording.
+    """
+    for name in set(plan.contenders) - CONTENDERS.keys():
+        known = ", ".join(CONTENDERS)
+        raise FixSetup("--only", f"no contender {name!r}", f"Known: {known}")
+    load_average = machine.load_average()
+    folder = settings.var / "bench" / f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}"
+    try:
+        messages = recording.write(_source(data, seed), folder, plan.seconds, seed)
+        found = dict(_rows(folder, plan, messages, Random(seed), show))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return {
+        "seed": seed,
+        "data": None if data is None else data.name,
+        "rate_per_s": RATE_PER_S,
+        "messages": sum(messages),
+        "load_average": load_average,
+        "contenders": found,
+        "broken": [*_broken(found.get(OURS))],
+        "versions": machine.versions(),
+    }
+
+
+def _source(data: Path | None, seed: int) -> recording.Source:
+    if data is not None:
+        return recording.recorded(data, RATE_PER_S)
+    return recording.simulated(RATE_PER_S, seed, **recording.DISTURBED)
+
+
+def _rows(
+    folder: Path,
+    plan: Plan,
+    messages: list[int],
+    random: Random,
+    show: Callable[[str], object],
+) -> Iterator[tuple[str, Result]]:
+    show(_HEAD)
+    for name in plan.contenders:
+        contender = _Run(name, folder)
+        batches = contender.batches(plan.time_of(name), random)
+        done = 1 + max(batch.second for batch in batches)
+        verdict = judge(folder, folder / name, done)
+        speed = speed_of(batches, messages, contender.back_s)
+        show(_line(name, speed, verdict))
+        shutil.rmtree(folder / name)
+        judged = {**msgspec.structs.asdict(verdict), "right": verdict.is_right}
+        yield name, {"seconds": done, **msgspec.structs.asdict(speed), **judged}
+
+
+class _Run:
+    """One contender's processes, one after the other.
+
+    Args:
+        name: Of the contender.
+        folder: Of the recording.
+    """
+
+    def __init__(self, name: str, folder: Path) -> None:
+        self._name, self._folder, self._own = name, folder, folder / name
+        self._own.mkdir()
+        self._told = self._own / "batches.jsonl"
+        self.back_s = 0.0
+        """From its second start to the first batch that it stored then."""
+
+    def batches(self, work_s: float, random: Random) -> list[Taken]:
+        """Let it work for so long, killed in the middle; return what it stored."""
+        first = self._start()
+        self._await_batches(first, 1)
+        before_s = work_s / 2 + random.random() * self._read()[-1].ms / 1000
+        self._let_work(first, before_s)
+        kill_session(first.pid)
+        first.wait()
+        had, began_s = len(self._read()), time.monotonic()
+        second = self._start()
+        self._await_batches(second, had + 1)
+        self.back_s = time.monotonic() - began_s
+        self._let_work(second, work_s / 2)
+        (self._own / "stop").touch()
+        if second.wait(_FINISHES_WITHIN_S) != 0:
+            raise self._failed("failed")
+        return self._read()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        leashed = [sys.executable, "-IS", _LEASH, str(os.getpid()), sys.executable]
+        worker = ["-m", "infra.local.bench.worker", self._name, str(self._folder)]
+        with (self._own / "log.txt").open("ab") as log:
+            return subprocess.Popen(  # noqa: S603 (our own module)
+                [*leashed, *worker],
+                cwd=ROOT,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def _await_batches(self, process: subprocess.Popen[bytes], count: int) -> None:
+        deadline_s = time.monotonic() + _COMES_UP_WITHIN_S
+        while len(self._read()) < count and process.poll() is None:
+            if time.monotonic() > deadline_s:
+                raise self._failed(f"stored nothing in {_COMES_UP_WITHIN_S:g} s")
+            time.sleep(_LOOK_EVERY_S)
+        if process.poll():
+            raise self._failed("failed")
+
+    def _let_work(self, process: subprocess.Popen[bytes], seconds: float) -> None:
+        """Return after so long, or when it is through."""
+        try:
+            process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return
+
+    def _read(self) -> list[Taken]:
+        if not self._told.exists():
+            return []
+        *lines, _unfinished = self._told.read_bytes().split(b"\n")
+        return [msgspec.json.decode(line, type=Taken) for line in lines]
+
+    def _failed(self, how: str) -> FixSetup:
+        said = (self._own / "log.txt").read_text(errors="replace").strip()
+        return FixSetup(self._name, how, said[-2000:] or "It said nothing")
+
+
+_HEAD = (
+    f"{'':<20}{'messages/s':>12}{'batch p50':>11}{'p99':>9}{'CPU s/M':>9}"
+    f"{'MB':>7}{'back in':>9}  {'lost':>6}{'double':>8}{'altered':>8}"
+)
+
+
+def _line(name: str, speed: Speed, verdict: Verdict) -> str:
+    return (
+        f"{name:<20}{speed.messages_per_s:>12,.0f}{speed.batch_ms['p50']:>8,.0f} ms"
+        f"{speed.batch_ms['p99']:>6,.0f} ms{speed.cpu_s_per_million:>9.1f}"
+        f"{speed.peak_rss_mb:>7,.0f}{speed.back_s:>7.1f} s"
+        f"  {verdict.lost:>6,}{verdict.duplicated:>8,}{verdict.altered:>8,}"
+    )
+
+
+def _broken(ours: Result | None) -> Iterator[str]:
+    for fault in ("lost", "duplicated", "altered"):
+        if ours is not None and ours[fault]:
+            yield f"{OURS}: {fault} is {ours[fault]}, must be 0"
