@@ -11,11 +11,9 @@ one process, so that what else the machine does meets both:
 Nothing may be lost or stored twice meanwhile: ``lost`` and ``duplicated`` count rows.
 """
 
-import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from datetime import timedelta
 from itertools import islice
 from pathlib import Path
@@ -121,7 +119,11 @@ def commits(scratch: Path, history: int, count: int) -> Figures:
     for root, versions in zip(roots, (_COMMITS_YOUNG, history), strict=True):
         grown.write_log(root, TRADES, versions, end_s)
     before = [grown.count_rows(root, TRADES) for root in roots]
-    committers = list(_committers(roots))
+    fences = [_fence(Path(root)) for root in roots]
+    committers = [
+        EmbeddedCommitter(LakeSettings(root=root), fence)
+        for root, fence in zip(roots, fences, strict=True)
+    ]
     taken_ms: list[list[float]] = [[], []]
     for number in range(_WARM_UP + count):
         fresh = rows(TRADES, end_s + number, 1)
@@ -134,6 +136,8 @@ def commits(scratch: Path, history: int, count: int) -> Figures:
         if number == count // 2:
             for root in roots:
                 tidy_in_background(root, TRADES)
+    for fence in fences:
+        fence.release()
     inserted = (_WARM_UP + count) * ROWS_PER_S
     stored = [
         grown.count_rows(root, TRADES) - had
@@ -147,11 +151,10 @@ def commits(scratch: Path, history: int, count: int) -> Figures:
     }
 
 
-def _committers(roots: list[str]) -> Iterator[EmbeddedCommitter]:
-    for root in roots:
-        fence = Fence(Path(root) / "_load.lease", 60, on_lost=lambda _: None)
-        fence.acquire()
-        yield EmbeddedCommitter(LakeSettings(root=root), fence)
+def _fence(folder: Path) -> Fence:
+    fence = Fence(folder / "_load.lease", 60, on_lost=lambda _: None)
+    fence.acquire()
+    return fence
 
 
 def main(
@@ -166,8 +169,9 @@ def main(
     """Measure both pairs; 0 batches or commits leave one out."""
     logs.configure("silver_scale", level="WARNING")
     found: Figures = {"load_average": machine.load_average()}
-    scratch = Path(tempfile.mkdtemp(dir=folder))
-    try:
+    # A lease may be renewed once more while its folder goes.
+    with tempfile.TemporaryDirectory(dir=folder, ignore_cleanup_errors=True) as named:
+        scratch = Path(named)
         if commits_:
             found["commit"] = commits(scratch, history, commits_)
         if batches_:
@@ -177,8 +181,6 @@ def main(
             lakes = [Lake(spark, scratch / f"{size}", size) for size in sizes]
             found["batch"] = batches(lakes, batches_)
             spark.stop()
-    finally:
-        shutil.rmtree(scratch)
     sys.stdout.write(msgspec.json.encode(found).decode() + "\n")
 
 

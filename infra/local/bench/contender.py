@@ -1,5 +1,6 @@
 """What every contender of the benchmark is, and the tables that all of them fill."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -14,6 +15,9 @@ _OURS = frozenset(
     | {"shard_id", "sequence_number", "position"}
 )
 TABLES = (TRADES, QUOTES)
+
+AT_ONCE_S = 20
+"""Seconds of the market in one batch of a contender that catches up."""
 
 OURS = "tickhouse"
 PACKAGE = "infra.local.bench"
@@ -30,17 +34,23 @@ CONTENDERS = {
 
 
 class Taken(msgspec.Struct, frozen=True):
-    """One second that a contender stored.
+    """What a contender stored at once: consecutive seconds of the recording.
 
     ``cpu_s`` and ``rss_mb`` are of its process and all below it, since that began;
-    ``life`` is the process.
+    ``life`` counts its processes from 0.
     """
 
     life: int
-    second: int
+    first: int
+    seconds: int
     ms: float
     cpu_s: float
     rss_mb: float
+
+    @property
+    def end(self) -> int:
+        """The second after the last one."""
+        return self.first + self.seconds
 
 
 class Contender(Protocol):
@@ -50,8 +60,8 @@ class Contender(Protocol):
         """Return the first second that this contender does not know to be stored."""
         ...
 
-    def take(self, number: int, records: Path) -> None:
-        """Store one second's records; return when its rows can be read."""
+    def take(self, first: int, records: Sequence[Path]) -> None:
+        """Store the records of some seconds; return when their rows can be read."""
         ...
 
     def finish(self) -> None:

@@ -1,7 +1,6 @@
 """What a contender's batches say about its speed."""
 
 from collections.abc import Sequence
-from itertools import pairwise
 
 import msgspec
 import numpy as np
@@ -16,22 +15,22 @@ class Speed(msgspec.Struct, frozen=True):
     """How fast a contender is once it is warm.
 
     Attributes:
-        messages_per_s: Of a contender that never waits.
-        batch_ms: p50 and p99 of storing one second of the market.
+        batch_ms: p50 and p99 of storing one second of the market, in its first life.
+        cpu_s_per_million: CPU time of all its processes for a million messages then.
         first_ms: Its very first batch.
-        cpu_s_per_million: CPU time of all its processes for a million messages.
+        messages_per_s: Where it catches up, many seconds at once, in its second life.
+        back_s: From its second start to the first batch stored then.
         peak_rss_mb: Most memory of all its processes.
-        batches: How many were measured.
-        back_s: From its second start to its first batch stored then.
+        batches: How many were measured, in the first life and in the second.
     """
 
-    messages_per_s: float
     batch_ms: dict[str, float]
-    first_ms: float
     cpu_s_per_million: float
-    peak_rss_mb: float
-    batches: int
+    first_ms: float
+    messages_per_s: float
     back_s: float
+    peak_rss_mb: float
+    batches: list[int]
 
 
 def speed_of(batches: Sequence[Taken], messages: Sequence[int], back_s: float) -> Speed:
@@ -42,28 +41,33 @@ def speed_of(batches: Sequence[Taken], messages: Sequence[int], back_s: float) -
         messages: Of each second of the recording.
         back_s: See ``Speed``.
     """
-    warm = [pair for life in _lives(batches) for pair in _warm(life)]
-    sizes = [messages[batch.second] for _, batch in warm]
-    taken_ms = [batch.ms for _, batch in warm]
-    cpu_s = sum(batch.cpu_s - before.cpu_s for before, batch in warm)
-    p50, p99 = np.percentile(taken_ms, [50, 99])
+    steady, catching_up = (_warm(batches, life) for life in (0, 1))
+    p50, p99 = np.percentile([batch.ms for _, batch in steady], [50, 99])
+    cpu_s = sum(batch.cpu_s - cpu_before_s for cpu_before_s, batch in steady)
+    caught_up_s = sum(batch.ms for _, batch in catching_up) / 1000
     return Speed(
-        messages_per_s=round(sum(sizes) / sum(taken_ms) * 1000, 1),
         batch_ms={"p50": round(float(p50), 1), "p99": round(float(p99), 1)},
+        cpu_s_per_million=round(cpu_s / _sum(steady, messages) * 1e6, 2),
         first_ms=batches[0].ms,
-        cpu_s_per_million=round(cpu_s / sum(sizes) * 1e6, 2),
-        peak_rss_mb=max(batch.rss_mb for batch in batches),
-        batches=len(warm),
+        messages_per_s=round(_sum(catching_up, messages) / caught_up_s, 1),
         back_s=round(back_s, 1),
+        peak_rss_mb=round(max(batch.rss_mb for batch in batches), 1),
+        batches=[len(steady), len(catching_up)],
     )
 
 
-def _lives(batches: Sequence[Taken]) -> list[list[Taken]]:
-    lives = dict.fromkeys(batch.life for batch in batches)
-    return [[batch for batch in batches if batch.life == life] for life in lives]
+Warm = list[tuple[float, Taken]]
+"""Warm batches, each with the CPU time that its process had used before."""
 
 
-def _warm(life: list[Taken]) -> list[tuple[Taken, Taken]]:
-    """Return each warm batch beside the one before it."""
-    cold = max(1, int(len(life) * WARM_UP_SHARE))
-    return list(pairwise(life))[cold - 1 :]
+def _warm(batches: Sequence[Taken], life: int) -> Warm:
+    """Leave out the first batches of a life, unless it has no other."""
+    lived = [batch for batch in batches if batch.life == life]
+    cold = max(1, int(len(lived) * WARM_UP_SHARE))
+    before_s = [0.0, *(batch.cpu_s for batch in lived)]
+    pairs = list(zip(before_s, lived, strict=False))
+    return pairs[cold:] or pairs
+
+
+def _sum(warm: Warm, messages: Sequence[int]) -> int:
+    return sum(sum(messages[batch.first : batch.end]) for _, batch in warm)

@@ -8,10 +8,11 @@ import duckdb
 import msgspec
 from deltalake import DeltaTable
 
+from conf.lake.tables import TableContract
 from infra.local import truth
 from infra.local.bench.contender import TABLES, table_path
 from infra.local.bench.recording import truth_file
-from infra.local.comparison import TableReport, compare
+from infra.local.comparison import TableReport, compare, count
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -40,11 +41,8 @@ def judge(recording: Path, own: Path, seconds: int) -> Verdict:
         own: The contender's folder.
         seconds: As many as it stored.
     """
-    db = duckdb.connect()
-    db.execute("SET TimeZone = 'UTC'")
-    truth.load_sent(db, recording, *map(truth_file, range(seconds)))
-    truth.expect(db)
-    reports = [_report(db, contract.name, own) for contract in TABLES]
+    db = _expecting(recording, seconds)
+    reports = [_report(db, contract, own) for contract in TABLES]
     return Verdict(
         expected=sum(report.expected for report in reports),
         lost=sum(report.lost for report in reports),
@@ -53,9 +51,28 @@ def judge(recording: Path, own: Path, seconds: int) -> Verdict:
     )
 
 
-def _report(db: duckdb.DuckDBPyConnection, table: str, own: Path) -> TableReport:
-    name = table.partition(".")[2]
-    (contract,) = (contract for contract in TABLES if contract.name == table)
+def expected_rows(recording: Path, seconds: int) -> int:
+    """Return how many trades and quotes the first seconds of a recording owe."""
+    db = _expecting(recording, seconds)
+    return sum(count(db, f"FROM expected_{_name(table)}") for table in TABLES)
+
+
+def _expecting(recording: Path, seconds: int) -> duckdb.DuckDBPyConnection:
+    db = duckdb.connect()
+    db.execute("SET TimeZone = 'UTC'")
+    truth.load_sent(db, recording, *map(truth_file, range(seconds)))
+    truth.expect(db)
+    return db
+
+
+def _name(contract: TableContract) -> str:
+    return contract.name.partition(".")[2]
+
+
+def _report(
+    db: duckdb.DuckDBPyConnection, contract: TableContract, own: Path
+) -> TableReport:
+    name = _name(contract)
     path = str(table_path(own, contract))
     db.register("dataset", DeltaTable(path).to_pyarrow_dataset())
     db.execute(
@@ -67,7 +84,7 @@ def _report(db: duckdb.DuckDBPyConnection, table: str, own: Path) -> TableReport
     db.unregister("dataset")
     return compare(
         db,
-        table,
+        contract.name,
         expected=f"expected_{name}",
         stored=f"stored_{name}",
         columns=truth.columns(name),

@@ -1,5 +1,6 @@
 """Tickhouse itself: bronze's rows are put there, silver's two queries do the rest."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -40,11 +41,12 @@ class Tickhouse:
         last = self._bronze.transaction_version(_APP_ID)
         return 0 if last is None else last + 1
 
-    def take(self, number: int, records: Path) -> None:
-        """See ``Contender.take``."""
-        once = CommitProperties(app_transactions=[Transaction(_APP_ID, number)])
-        rows = pq.read_table(records)
-        write_deltalake(self._bronze, rows, mode="append", commit_properties=once)
+    def take(self, first: int, records: Sequence[Path]) -> None:
+        """See ``Contender.take``: bronze commits each second, silver what is there."""
+        for number, path in enumerate(records, start=first):
+            once = CommitProperties(app_transactions=[Transaction(_APP_ID, number)])
+            rows = pq.read_table(path)
+            write_deltalake(self._bronze, rows, mode="append", commit_properties=once)
         self._hot.processAllAvailable()
 
     def finish(self) -> None:

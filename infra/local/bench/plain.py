@@ -5,7 +5,7 @@ named after, and a file says how far it is, written after both tables.
 """
 
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -44,9 +44,9 @@ class Plain:
 
     Args:
         folder: Holds its tables.
-        write: Writes one table's rows of one second.
+        write: Writes one table's new rows.
         remembers: Whether it keeps the keys of all rows in memory; else those of one
-            second only.
+            batch only.
         compacts: Whether it compacts after every fifty commits.
     """
 
@@ -65,21 +65,24 @@ class Plain:
             for contract in TABLES
         }
         self._seen: set[Row] = set()
+        self._commits = 0
 
     def next_second(self) -> int:
         """See ``Contender.next_second``."""
         return int(self._position.read_text()) if self._position.exists() else 0
 
-    def take(self, number: int, records: Path) -> None:
+    def take(self, first: int, records: Sequence[Path]) -> None:
         """See ``Contender.take``."""
-        rows = self._new(pq.read_table(records, columns=["data"])["data"].to_pylist())
+        read = pa.concat_tables(pq.read_table(x, columns=["data"]) for x in records)
+        rows = self._new(read["data"].to_pylist())
+        self._commits += 1
         for contract, table in self._tables.items():
             if rows[contract.name]:
                 self._write(contract, table, _arrow(contract, rows[contract.name]))
-            if self._compacts and number % _COMPACT_EVERY == _COMPACT_EVERY - 1:
+            if self._compacts and self._commits % _COMPACT_EVERY == 0:
                 table.optimize.compact()
         fresh = self._position.with_suffix(".new")
-        fresh.write_text(str(number + 1))
+        fresh.write_text(str(first + len(records)))
         fresh.replace(self._position)
 
     def finish(self) -> None:
@@ -109,7 +112,7 @@ def merge(
     Args:
         contract: Has the key.
         table: Where to.
-        rows: Of one second.
+        rows: Of one batch.
         bounded: Say between which event times to look, as literals that prune files.
     """
     condition = " AND ".join(f"t.{name} = u.{name}" for name in contract.key)

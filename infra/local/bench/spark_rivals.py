@@ -5,7 +5,7 @@ are read with silver's own expressions, because Spark's timestamps end at micros
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from conf.lake.session import free_port, read_defaults
 from conf.lake.spark_schema import spark_schema
 from conf.lake.tables import QUOTES, RECORDS, TRADES, TableContract
 from conf.settings import ROOT
-from infra.local.bench.contender import schema_of, table_path
+from infra.local.bench.contender import AT_ONCE_S, schema_of, table_path
 from silver.times import event_time_ns, nanoseconds_to_timestamp
 
 _WATERMARK = "2 minutes"
@@ -75,7 +75,7 @@ class SparkRival:
         self._spark = _session(folder, configuration)
         records = (
             self._spark.readStream.schema(spark_schema(RECORDS))
-            .option("maxFilesPerTrigger", 1)
+            .option("maxFilesPerTrigger", AT_ONCE_S)
             .parquet(str(self._input))
         )
         self._queries = [_start(records, contract, folder) for contract in _TYPES]
@@ -84,9 +84,10 @@ class SparkRival:
         """See ``Contender.next_second``: what is in the folder, Spark will read."""
         return len(list(self._input.glob("*.parquet")))
 
-    def take(self, number: int, records: Path) -> None:
+    def take(self, first: int, records: Sequence[Path]) -> None:
         """See ``Contender.take``."""
-        os.link(records, self._input / records.name)
+        for path in records:
+            os.link(path, self._input / path.name)
         for query in self._queries:
             query.processAllAvailable()
 

@@ -1,8 +1,9 @@
-"""One contender at work: ``python -m infra.local.bench.worker NAME FOLDER``.
+"""One contender at work.
 
-It may be killed at any moment and started again. ``<folder>/<name>/batches.jsonl`` gets
-a line for each second that it stored; it ends when the recording or its time does,
-which ``<folder>/<name>/stop`` says.
+``python -m infra.local.bench.worker NAME FOLDER LIFE SECONDS`` stores so many seconds
+of the recording at once, again and again. It may be killed at any moment and started
+again as its next life. ``<folder>/<name>/batches.jsonl`` gets a line for each batch; it
+ends when the recording or its time does, which ``<folder>/<name>/stop`` says.
 """
 
 import os
@@ -28,27 +29,31 @@ def open_contender(name: str, folder: Path) -> Contender:
     return variants[name](folder)
 
 
-def work(name: str, folder: Path) -> None:
-    """Store second after second."""
+def work(name: str, folder: Path, life: int, at_once_s: int) -> None:
+    """Store batch after batch."""
     own = folder / name
-    own.mkdir(exist_ok=True)
     contender = open_contender(name, own)
     with (own / "batches.jsonl").open("ab", buffering=0) as told:
-        number = contender.next_second()
+        first = contender.next_second()
         while not (own / "stop").exists():
-            records = records_file(folder, number)
-            if not records.exists():
+            records = _records(folder, first, at_once_s)
+            if not records:
                 break
             began = time.perf_counter()
-            contender.take(number, records)
-            taken_ms = (time.perf_counter() - began) * 1000
+            contender.take(first, records)
+            ms = round((time.perf_counter() - began) * 1000, 2)
             rss_mb, cpu_s = usage(os.getpid())
-            taken = Taken(os.getpid(), number, round(taken_ms, 2), cpu_s, rss_mb)
+            taken = Taken(life, first, len(records), ms, cpu_s, rss_mb)
             told.write(msgspec.json.encode(taken) + b"\n")
-            number += 1
+            first = taken.end
     contender.finish()
+
+
+def _records(folder: Path, first: int, count: int) -> list[Path]:
+    paths = (records_file(folder, number) for number in range(first, first + count))
+    return [path for path in paths if path.exists()]
 
 
 if __name__ == "__main__":
     logs.configure("bench", level="WARNING")
-    work(sys.argv[1], Path(sys.argv[2]))
+    work(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]))
