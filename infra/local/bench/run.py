@@ -29,11 +29,13 @@ from infra.local.bench.contender import AT_ONCE_S, CONTENDERS, OURS, PACKAGE, Ta
 from infra.local.bench.figures import Speed, speed_of
 from infra.local.bench.judge import Verdict, judge
 from infra.local.process_table import kill_session
+from producer.simulator.batch import Source
 
 RATE_PER_S = 4096
 _LOOK_EVERY_S = 0.02
 _COMES_UP_WITHIN_S = 180.0
 _FINISHES_WITHIN_S = 120.0
+_FIRST_LIFE_SHARE = 0.6
 _LEASH = str(Path(leash.__file__))
 Result = dict[str, Any]
 
@@ -95,7 +97,7 @@ def bench(
         seed: Of the market and of the moment at which each is killed.
 
     Raises:
-        FixSetup: There is no recording, or a contender does not come up.
+        FixSetup: There is no recording.
     """
     load_average = machine.load_average()
     folder = settings.var / "bench" / f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}"
@@ -111,12 +113,12 @@ def bench(
         "messages": sum(messages),
         "load_average": load_average,
         "contenders": found,
-        "broken": [*_broken(found.get(OURS))],
+        "broken": [*broken_by(found.get(OURS))],
         "versions": machine.versions(),
     }
 
 
-def _source(data: Path | None, seed: int) -> recording.Source:
+def _source(data: Path | None, seed: int) -> Source:
     if data is not None:
         return recording.recorded(data, RATE_PER_S)
     return recording.simulated(RATE_PER_S, seed, **recording.DISTURBED)
@@ -131,8 +133,13 @@ def _rows(
 ) -> Iterator[tuple[str, Result]]:
     show(_HEAD)
     for name in plan.contenders:
-        contender = _Run(name, folder)
-        batches = contender.batches(plan.time_of(name), random)
+        contender = _Run(name, folder, len(messages))
+        try:
+            batches = contender.batches(plan.time_of(name), random)
+        except FixSetup as error:
+            show(f"{name:<19} {error}")
+            yield name, {"failed": str(error)}
+            continue
         done = max(batch.end for batch in batches)
         verdict = judge(folder, folder / name, done)
         speed = speed_of(batches, messages, contender.back_s)
@@ -148,31 +155,42 @@ class _Run:
     Args:
         name: Of the contender.
         folder: Of the recording.
+        seconds: Length of the recording.
     """
 
-    def __init__(self, name: str, folder: Path) -> None:
+    def __init__(self, name: str, folder: Path, seconds: int) -> None:
         self._name, self._folder, self._own = name, folder, folder / name
+        # Something must be left to catch up with.
+        self._first_seconds = int(seconds * _FIRST_LIFE_SHARE)
         self._own.mkdir()
         self._told = self._own / "batches.jsonl"
         self.back_s = 0.0
         """From its second start to the first batch that it stored then."""
 
     def batches(self, work_s: float, random: Random) -> list[Taken]:
-        """Let it work for so long, killed in the middle; return what it stored."""
+        """Let it work for so long, killed in the middle; return what it stored.
+
+        Raises:
+            FixSetup: It failed, or does not come up or to an end.
+        """
         first = self._start(life=0, at_once_s=1)
-        self._await_batches(first, 1)
-        before_s = work_s / 2 + random.random() * self._read()[-1].ms / 1000
-        self._let_work(first, before_s)
-        kill_session(first.pid)
-        first.wait()
+        try:
+            self._await_batches(first, 1)
+            self._let_work(first, work_s / 2)
+            time.sleep(random.random() * self._read()[-1].ms / 1000)
+        finally:
+            kill_session(first.pid)
+            first.wait()
         had, began_s = len(self._read()), time.monotonic()
         second = self._start(life=1, at_once_s=AT_ONCE_S)
-        self._await_batches(second, had + 1)
-        self.back_s = time.monotonic() - began_s
-        self._let_work(second, work_s / 2)
-        (self._own / "stop").touch()
-        if second.wait(_FINISHES_WITHIN_S) != 0:
-            raise self._failed("failed")
+        try:
+            self._await_batches(second, had + 1)
+            self.back_s = time.monotonic() - began_s
+            self._let_work(second, work_s / 2)
+            self._let_finish(second)
+        finally:
+            kill_session(second.pid)
+            second.wait()
         return self._read()
 
     def _start(self, *, life: int, at_once_s: int) -> subprocess.Popen[bytes]:
@@ -194,15 +212,26 @@ class _Run:
             if time.monotonic() > deadline_s:
                 raise self._failed(f"stored nothing in {_COMES_UP_WITHIN_S:g} s")
             time.sleep(_LOOK_EVERY_S)
-        if process.poll():
-            raise self._failed("failed")
+        if len(self._read()) < count:
+            raise self._failed("ended without having stored anything")
 
     def _let_work(self, process: subprocess.Popen[bytes], seconds: float) -> None:
-        """Return after so long, or when it is through."""
+        """Return after so long, or when it is through or far enough."""
+        life, deadline_s = self._read()[-1].life, time.monotonic() + seconds
+        while time.monotonic() < deadline_s and process.poll() is None:
+            if life == 0 and self._read()[-1].end >= self._first_seconds:
+                return
+            time.sleep(_LOOK_EVERY_S)
+
+    def _let_finish(self, process: subprocess.Popen[bytes]) -> None:
+        (self._own / "stop").touch()
         try:
-            process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            return
+            code = process.wait(_FINISHES_WITHIN_S)
+        except subprocess.TimeoutExpired as error:
+            late = f"did not come to an end in {_FINISHES_WITHIN_S:g} s"
+            raise self._failed(late) from error
+        if code != 0:
+            raise self._failed("failed")
 
     def _read(self) -> list[Taken]:
         if not self._told.exists():
@@ -230,7 +259,12 @@ def _line(name: str, speed: Speed, verdict: Verdict) -> str:
     )
 
 
-def _broken(ours: Result | None) -> Iterator[str]:
+def broken_by(ours: Result | None) -> Iterator[str]:
+    """Yield one sentence for each thing that this pipeline did wrong; None: not run."""
+    if ours is None:
+        return
+    if "failed" in ours:
+        yield f"{OURS}: failed: {ours['failed']}"
     for fault in ("lost", "duplicated", "altered"):
-        if ours is not None and ours[fault]:
+        if ours.get(fault):
             yield f"{OURS}: {fault} is {ours[fault]}, must be 0"

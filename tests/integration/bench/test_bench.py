@@ -9,10 +9,12 @@ from deltalake import DeltaTable, write_deltalake
 
 from conf.lake.tables import QUOTES, TRADES
 from conf.market.envelope import unpack
+from conf.settings import Settings
 from infra.local.bench import recording
 from infra.local.bench.contender import table_path
 from infra.local.bench.judge import Verdict, expected_rows, judge
 from infra.local.bench.plain import VARIANTS
+from infra.local.bench.run import Plan, bench, broken_by
 
 SECONDS = 6
 RATE = 400
@@ -95,3 +97,34 @@ def test_a_row_lost_doubled_or_altered_is_seen(market: Path, tmp_path: Path):
         predicate=f"event_time_ns = {occurrence}", updates={"bid_size": "bid_size + 1"}
     )
     assert judge(market, own, SECONDS).altered >= 1
+
+
+def test_a_contender_is_killed_and_told_with_what_it_stored(tmp_path: Path):
+    shown = list[str]()
+    settings = Settings(var=tmp_path)
+    result = bench(settings, Plan(8, 1.0, 1.0, ("merge-bounded",)), shown.append)
+    told = result["contenders"]["merge-bounded"]
+    assert told["right"]
+    assert told["expected"] > 0
+    assert min(told["messages_per_s"], told["batch_ms"]["p50"], *told["batches"]) > 0
+    assert [line.split()[0] for line in shown] == ["1", "merge-bounded"]
+    assert not list((tmp_path / "bench").iterdir())
+
+
+def test_a_contender_that_fails_says_why(tmp_path: Path):
+    plan = Plan(2, 1.0, 1.0, ("nobody",))
+    result = bench(Settings(var=tmp_path), plan, list[str]().append)
+    assert "KeyError: 'nobody'" in result["contenders"]["nobody"]["failed"]
+
+
+@pytest.mark.parametrize(
+    ("ours", "broken"),
+    [
+        ({"lost": 0, "duplicated": 0, "altered": 0}, []),
+        ({"lost": 0, "duplicated": 3, "altered": 0}, ["duplicated is 3, must be 0"]),
+        ({"failed": "no Java"}, ["failed: no Java"]),
+        (None, []),
+    ],
+)
+def test_only_what_we_did_wrong_is_a_broken_bound(ours, broken):
+    assert [told.partition(": ")[2] for told in broken_by(ours)] == broken
