@@ -3,8 +3,8 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test check dashboard smoke e2e faults planted train status stop reset \
-	doctor sql evidence docs format requirements clean
+.PHONY: help run test check dashboard smoke e2e faults bench planted train status stop \
+	reset doctor sql evidence docs format requirements clean
 
 UV_VERSION := 0.13.9
 UV := $(or $(shell command -v uv),.tools/bin/uv)
@@ -59,6 +59,10 @@ e2e: $(NPM_READY) ## Walk the running page in Chromium: URL= SHOTS=folder OUT= M
 
 faults: $(READY) ## Let everything go wrong, judge every row: SEED= OUT=
 	@$(INFRA) faults $(call flag,SEED,seed) $(call flag,OUT,out)
+
+bench: $(READY) ## Measure it beside what one would pick instead: DATA= SEED= QUICK=1 OUT=
+	@$(INFRA) bench $(call flag,DATA,data) $(call flag,SEED,seed) \
+		$(if $(QUICK),--quick) $(call flag,OUT,out)
 
 planted: $(RL_READY) ## Train where the best policy is known: ALGO= SEEDS= QUICK=1 ONLY= OUT=
 	@.venv/bin/python -m models planted $(call flag,ALGO,algo) \

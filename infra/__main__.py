@@ -136,6 +136,42 @@ def faults(
 
 
 @app.command()
+def bench(
+    *,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            file_okay=False,
+            resolve_path=True,
+            help="Recorded *.jsonl.gz instead of the simulated market.",
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Same seed, same recording.")] = 7,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="A minute, without the Spark rivals.")
+    ] = False,
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--only", metavar="NAME", help="Only this one; repeatable."),
+    ] = None,
+    out: Out = None,
+) -> None:
+    """Run this pipeline and what one would pick instead on one recording.
+
+    Each is killed once, and no speed is told without what it lost, doubled or altered.
+    The last line is one JSON object; its `broken` says what this pipeline did wrong.
+    """
+    from infra.local.bench import run as benchmark
+
+    plan = benchmark.QUICK if quick else benchmark.FULL
+    plan = plan.only(only) if only else plan
+    result = benchmark.bench(_settings(), plan, typer.echo, data=data, seed=seed)
+    _print_json(result, out)
+    raise typer.Exit(1 if result["broken"] else 0)
+
+
+@app.command()
 def status(*, profile: Profile = None, as_json: Json = False) -> None:
     """Show what runs, its rates, lag and disk."""
     from infra.local import run as supervisor
