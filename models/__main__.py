@@ -19,7 +19,9 @@ from models.planted_table import QUICK_ROWS, broken, markets
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 _ROOT = ROOT / "var" / "models"
 _NOTES = _ROOT / "planted"
+_REGISTRY = str(_ROOT / "registry")
 QUICK_STEPS = 200_000
+_RegistryOption = Annotated[str, typer.Option(help="URI or folder of the models")]
 _told = Console(stderr=True, highlight=False)
 
 
@@ -117,19 +119,20 @@ def demo(
     seeds: Annotated[int, typer.Option(help="Agents of the model", min=1)] = 5,
     steps: Annotated[int, typer.Option(help="Decisions each", min=1)] = 300_000,
     name: Annotated[str, typer.Option(help="Model in the registry")] = "trader",
+    registry: _RegistryOption = _REGISTRY,
 ) -> None:
     """Train a small model on a simulated market and let it serve, labelled as such."""
+    from models.demo_market import demo_tape, recipe
     from models.environment import Rules
     from models.planted import DAY_BARS, hidden
-    from models.planted_table import HISTORY_BARS, leaks_of
+    from models.planted_table import leaks_of
     from models.publish import Origin, publish
     from models.registry import Registry
     from models.tape import stretches
-    from models.train import RECIPES, Lesson
+    from models.train import Lesson
 
-    market = hidden()
-    tape = market.tape(market.draw(HISTORY_BARS, np.random.default_rng(1)))
-    registry = Registry(str(_ROOT / "registry"), name)
+    tape = demo_tape()
+    kept = Registry(registry, name)
     origin = Origin(
         name=name,
         algorithm="maskable-ppo",
@@ -138,14 +141,13 @@ def demo(
         trials=seeds,
         seeds=list(range(seeds)),
         evidence={},
-        is_leak_free=not leaks_of(market),
+        is_leak_free=not leaks_of(hidden()),
     )
     lesson = Lesson(tape, stretches(tape, DAY_BARS), Rules())
-    recipe = replace(RECIPES["maskable-ppo"], steps=steps)
     now = datetime.now(UTC)
-    version = publish(registry, lesson, recipe, origin, now, _told.print)
-    registry.promote(version, now)
-    _end({"name": name, "version": version, "label": registry.load(version).card.label})
+    version = publish(kept, lesson, recipe(steps), origin, now, _told.print)
+    kept.promote(version, now)
+    _end({"name": name, "version": version, "label": kept.load(version).card.label})
 
 
 def _readable(value: object) -> Any:  # noqa: ANN401
