@@ -16,19 +16,19 @@ from pathlib import Path
 from typing import Any
 
 from pyspark.sql import SparkSession
-from pyspark.sql.streaming.query import StreamingQuery
 
 import bronze.job
 import gold.job
 import silver.job
 import silver.late
+import silver.minutes
 from conf import logs, settings
 from conf.errors import FixSetup, TickhouseError
 from conf.kinesis import open_client
 from conf.lake.maintenance import drop_oldest_day
 from conf.lake.roots import absolute
 from conf.lake.session import build_session
-from conf.lake.streams import BatchReport, Checkpoint
+from conf.lake.streams import BatchReport, Checkpoint, Query
 from conf.lake.tables import TABLES
 from conf.settings import Settings
 from infra.local.disk import OVER_BUDGET
@@ -66,7 +66,7 @@ class Status:
                 "newest_age_s": report.newest_age_s,
             }
 
-    def on_progress(self, query: StreamingQuery) -> None:
+    def on_progress(self, query: Query) -> None:
         """Take what Spark says of the batches since the last look."""
         for progress in query.recentProgress:
             with self._lock:
@@ -105,9 +105,10 @@ class Queries:
         self._silver = silver.job.start(*self._context)
         self._late = silver.late.start(*self._context)
         self._gold = gold.job.start(*self._context)
+        self._minutes = silver.minutes.start(*self._context)
 
-    def __iter__(self) -> Iterator[StreamingQuery]:
-        yield from (self._bronze, self._silver, self._late, self._gold)
+    def __iter__(self) -> Iterator[Query]:
+        yield from (self._bronze, self._silver, self._late, self._gold, self._minutes)
 
     def finish(self) -> None:
         """Let each query process all that is there, in the order of the flow.
@@ -122,6 +123,7 @@ class Queries:
         self._silver.processAllAvailable()
         self._late = silver.late.finish(self._late, *self._context)
         self._gold.processAllAvailable()
+        self._minutes.processAllAvailable()
         for query in self:
             query.stop()
 

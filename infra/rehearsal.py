@@ -9,6 +9,7 @@ driver then meets a warm one. The true lake, stream and checkpoints are not touc
 import shutil
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -20,6 +21,7 @@ from pyspark.sql import SparkSession
 
 import gold.job
 import silver.job
+import silver.minutes
 from conf.lake.create import ensure_tables
 from conf.lake.fence import open_fence
 from conf.lake.roots import absolute, table_uri
@@ -62,10 +64,14 @@ def rehearse(spark: SparkSession, chosen: Settings, rounds: int = ROUNDS) -> int
         silver.job.start(spark, scratch),
         gold.job.start(spark, scratch, reports.append),
     ]
-    for records in islice(_commits(), rounds):
-        write_deltalake(bronze, records, mode="append")
-        for query in queries:
-            query.processAllAvailable()
+    # The kernel is compiled on this thread while Spark warms up on its own.
+    with ThreadPoolExecutor(thread_name_prefix="warm-up") as pool:
+        compiled = pool.submit(silver.minutes.warm_up)
+        for records in islice(_commits(), rounds):
+            write_deltalake(bronze, records, mode="append")
+            for query in queries:
+                query.processAllAvailable()
+        compiled.result()
     for query in queries:
         query.stop()
     for layer in ("silver", "gold"):

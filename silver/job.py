@@ -6,7 +6,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 from conf.lake.session import run_alone
 from conf.lake.streams import OnBatch, ignore_report
 from conf.settings import Settings
-from silver import late
+from silver import late, minutes
 from silver.merge import Part, merging
 
 QUERY = "silver"
@@ -27,4 +27,4 @@ def start(
 
 
 if __name__ == "__main__":
-    run_alone(QUERY, start, late.start)
+    run_alone(QUERY, start, late.start, minutes.start)

@@ -52,10 +52,12 @@ class FrameBatch:
 class SparkCommitter:
     """Commits DataFrames with delta-spark; one instance per driver process."""
 
-    def __init__(self, lake: LakeSettings, fence: Fence) -> None:
+    def __init__(
+        self, lake: LakeSettings, fence: Fence, session: SparkSession | None = None
+    ) -> None:
         self._lake, self._fence = lake, fence
         self._commits: dict[str, int] = {}
-        self._session = SparkSession.active()
+        self._session = session or SparkSession.active()
 
     @contextmanager
     def hold(self, messages: DataFrame) -> Iterator[FrameBatch]:
@@ -74,9 +76,14 @@ class SparkCommitter:
         return [commit(contract) for contract in contracts]
 
     def append(
-        self, contract: TableContract, rows: DataFrame, transaction: Transaction
+        self,
+        contract: TableContract,
+        rows: DataFrame | pa.Table,
+        transaction: Transaction,
     ) -> Written:
         """See ``Committer.append``; Delta skips a transaction it has seen."""
+        if isinstance(rows, pa.Table):
+            rows = self._frame(contract, rows)
         with self._fence.commit(contract.name):
             (
                 rows.coalesce(1)

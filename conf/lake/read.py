@@ -30,6 +30,7 @@ from conf.lake.splits import read_splits
 from conf.lake.tables import (
     BARS,
     CORRECTIONS,
+    FEATURES,
     GAPS,
     QUOTES,
     SYMBOL_STATS,
@@ -47,8 +48,8 @@ def connect(root: str, manifest: Manifest | None = None) -> duckdb.DuckDBPyConne
 
     A table whose facts are revised has a view ``layer.table_current`` of the newest row
     of each, and a table macro ``layer.table_known_at(time)`` of what was known at a
-    market time. ``silver.trades_with_quotes`` and ``silver.bars_adjusted`` are in
-    ``conf.lake.views``.
+    market time. ``silver.trades_with_quotes``, ``silver.bars_adjusted`` and
+    ``silver.bar_differences`` are in ``conf.lake.views``.
 
     Args:
         root: The lake.
@@ -162,6 +163,7 @@ class Lake:
     trades = partialmethod(read, TRADES)
     quotes = partialmethod(read, QUOTES)
     bars = partialmethod(read, BARS)
+    features = partialmethod(read, FEATURES)
     corrections = partialmethod(read, CORRECTIONS)
     gaps = partialmethod(read, GAPS)
     stats = partialmethod(read, SYMBOL_STATS)
@@ -263,6 +265,8 @@ def _create_joined_views(
         )
         adjusted = views.bars_adjusted(f"{BARS.name}_current", "reference.splits")
         _create_view(connection, "silver.bars_adjusted", adjusted)
+        differences = views.bar_differences(f"{BARS.name}_current")
+        _create_view(connection, "silver.bar_differences", differences)
 
 
 _VIEWS = "SELECT schema_name, view_name FROM duckdb_views() WHERE NOT internal"

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import NoReturn
 
 from pyspark.sql import SparkSession
-from pyspark.sql.streaming.query import StreamingQuery
 
 from conf.errors import FixSetup
 from conf.java import require_java
 from conf.lake.jars import local_jars
+from conf.lake.streams import Query
 from conf.logs import configure
 from conf.settings import ROOT, Settings, SparkSettings, load
 
@@ -20,6 +20,7 @@ _DEFAULTS = ROOT / "conf" / "spark-defaults.conf"
 _CHECKPOINT_FILES = (
     "org.apache.spark.sql.execution.streaming.FileSystemBasedCheckpointFileManager"
 )
+_LOOK_EVERY_S = 1
 
 
 def build_session(settings: Settings, name: str = "tickhouse") -> SparkSession:
@@ -104,7 +105,7 @@ def free_port(first: int) -> int:
     )
 
 
-Start = Callable[[SparkSession, Settings], StreamingQuery]
+Start = Callable[[SparkSession, Settings], Query]
 
 
 def run_alone(name: str, *starts: Start) -> NoReturn:
@@ -117,8 +118,9 @@ def run_alone(name: str, *starts: Start) -> NoReturn:
     Raises:
         SystemExit: Code 3, with one line that says what to do, if the set-up is wrong.
     """
-    spark, _ = _start_alone(name, *starts)
-    spark.streams.awaitAnyTermination()
+    spark, queries = _start_alone(name, *starts)
+    while all(query.isActive for query in queries):
+        spark.streams.awaitAnyTermination(_LOOK_EVERY_S)
     raise SystemExit(1)
 
 
@@ -138,9 +140,7 @@ def run_once(name: str, start: Start) -> None:
     spark.stop()
 
 
-def _start_alone(
-    name: str, *starts: Start
-) -> tuple[SparkSession, list[StreamingQuery]]:
+def _start_alone(name: str, *starts: Start) -> tuple[SparkSession, list[Query]]:
     try:
         chosen = load()
         configure(name, level=chosen.log_level)

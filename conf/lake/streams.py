@@ -11,11 +11,13 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
 from conf.lake.commit import Transaction
+from conf.lake.periodic import PeriodicQuery
 from conf.lake.roots import absolute, table_uri
 from conf.lake.tables import TableContract
 from conf.logs import get_logger
 from conf.settings import LakeSettings
 
+Query = StreamingQuery | PeriodicQuery
 _TICK_S = 1.0
 _log = get_logger(__name__)
 

@@ -9,7 +9,7 @@ be able to read them.
 Long because a lake has one list of what its tables promise.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
@@ -109,6 +109,33 @@ _LINEAGE = (
     Column("position", INT, "Line of the message within its record, from 1"),
 )
 
+_INDICATORS = {
+    "price_change": "USD since the bar before",
+    "return_1m": "Relative change of the close over 1 bar",
+    "return_5m": "Over 5 bars",
+    "return_15m": "Over 15 bars",
+    "return_1h": "Over 60 bars",
+    "sma_5m": "Mean of the last 5 closes, USD",
+    "sma_15m": "Of the last 15",
+    "sma_1h": "Of the last 60",
+    "ema_5m": "Exponential mean of closes, USD; period 5",
+    "ema_15m": "Period 15",
+    "ema_1h": "Period 60",
+    "rsi_14": "Relative strength index by Wilder, 0 to 100; null: no change at all",
+    "macd_12_26": "Difference of the exponential means of periods 12 and 26, USD",
+    "macd_signal_9": "Its exponential mean of period 9",
+    "macd_histogram": "macd_12_26 less macd_signal_9",
+    "bollinger_middle_20": "Mean of the last 20 closes, USD",
+    "bollinger_upper_20": "2 standard deviations above it",
+    "bollinger_lower_20": "2 standard deviations below it",
+    "bollinger_z_20": "Standard deviations of the close from it; null: they are 0",
+    "volatility_15m": "Root of the sum of 15 squared one-bar returns within sessions",
+    "volatility_1h": "Of 60",
+    "volume_z_20": "Standard deviations of the volume from the mean of the last 20",
+    "spread_bps": "Ask less bid, of their mean, 1e-4; negative if crossed",
+}
+"""Null until warmed up (``conf/market/indicators.py``), or not defined (0/0)."""
+
 RECORDS = TableContract(
     name="bronze.records",
     grain="one Kinesis record, payload untouched",
@@ -186,21 +213,51 @@ BARS = TableContract(
         Column(
             "revision",
             INT,
-            "0 as first sent; restated (`u`) or a day so far (`d`): its trade_count",
+            "alpaca: 0 as first sent; restated (`u`) or a day so far (`d`): its "
+            "trade_count; trades: counted from 0",
         ),
         Column("window_end", TIMESTAMP, "Closing time of the bar, exclusive"),
-        Column("open", DOUBLE, "USD per share"),
-        Column("high", DOUBLE, "USD per share"),
-        Column("low", DOUBLE, "USD per share"),
-        Column("close", DOUBLE, "USD per share"),
+        Column("open", DOUBLE, "USD per share; null: no trade sets a price", True),
+        Column("high", DOUBLE, "USD per share", nullable=True),
+        Column("low", DOUBLE, "USD per share", nullable=True),
+        Column("close", DOUBLE, "USD per share", nullable=True),
         Column("volume", LONG, "Shares"),
         Column("trade_count", LONG, "Trades in the bar", nullable=True),
         Column("vwap", DOUBLE, "Volume-weighted mean price, USD", nullable=True),
         Column("known_time", TIMESTAMP, "Market clock when it became known"),
-        *_LINEAGE,
+        *(replace(column, nullable=True) for column in _LINEAGE),
         Column("day", DATE, "UTC day of window_start"),
     ),
     key=("symbol", "window_start", "bar_length_s", "source", "revision"),
+    partition_by=("day",),
+    event_column="window_start",
+    writer="silver",
+    version=2,
+)
+
+FEATURES = TableContract(
+    name="silver.features",
+    grain="one revision of the indicators of a closed bar",
+    columns=(
+        Column("window_start", TIMESTAMP, "Opening time of the bar, inclusive"),
+        _SYMBOL,
+        Column("bar_length_s", INT, "Length of the bar in seconds"),
+        Column("revision", INT, "Counted from 0"),
+        Column("window_end", TIMESTAMP, "Closing time of the bar, exclusive"),
+        Column("known_time", TIMESTAMP, "Market clock when it became known"),
+        Column("bar_source", STRING, "source of the bar; bars before it: known_time"),
+        Column("bar_revision", INT, "revision of the bar"),
+        Column("is_warm", BOOLEAN, "Every feature has the bars that it needs"),
+        Column("bar_count", LONG, "Bars since the previous session's first; 0: none"),
+        Column("missing_minutes", LONG, "Without a bar since the last, or the open"),
+        Column("minutes_since_open", LONG, "To the bar's end; negative before it"),
+        Column("minutes_to_close", LONG, "From the bar's end; negative after it"),
+        Column("bid_price", DOUBLE, "USD, the minute's last quote", nullable=True),
+        Column("ask_price", DOUBLE, "USD, the minute's last quote", nullable=True),
+        *(Column(name, DOUBLE, meaning, True) for name, meaning in _INDICATORS.items()),
+        Column("day", DATE, "UTC day of window_start"),
+    ),
+    key=("symbol", "window_start", "bar_length_s", "revision"),
     partition_by=("day",),
     event_column="window_start",
     writer="silver",
@@ -396,6 +453,7 @@ TABLES: dict[str, TableContract] = {
         TRADES,
         QUOTES,
         BARS,
+        FEATURES,
         CORRECTIONS,
         STATUSES,
         ORDERS,

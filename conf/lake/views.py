@@ -101,3 +101,22 @@ def bars_adjusted(bars: str, splits: str) -> str:
             ), 1.0) AS split_factor
             FROM {bars} b
         )"""  # noqa: S608 (our own names)
+
+
+def bar_differences(bars: str) -> str:
+    """Return SQL that yields how bars built from trades differ from Alpaca's.
+
+    One row for each window of which both are there; ours less theirs.
+
+    Args:
+        bars: Name of the newest rows of ``silver.bars``.
+    """
+    names = ("open", "high", "low", "close", "volume", "trade_count", "vwap")
+    differences = ", ".join(
+        f"ours.{name} - theirs.{name} AS {name}_difference" for name in names
+    )
+    return f"""
+        SELECT symbol, window_start, bar_length_s, ours.revision AS trades_revision,
+               theirs.revision AS alpaca_revision, {differences}
+        FROM {bars} ours JOIN {bars} theirs USING (symbol, window_start, bar_length_s)
+        WHERE ours.source = 'trades' AND theirs.source = 'alpaca'"""  # noqa: S608

@@ -21,6 +21,8 @@ from infra.local.kinds import KINDS
 from infra.local.ledger import LEDGERS, judge_ledger
 
 _TIMES = {"bars": ("window_start", "window_end")}
+_ARRIVED = "kind <> 'history'"
+_REPORTED = {"bars": f"source = 'alpaca' AND {_ARRIVED}"}
 _EVENT_TIME = ("event_time",)
 _LINEAGE = {
     "receive_time": "receive_us",
@@ -90,7 +92,7 @@ def judge(
         _load(db, lake, table)
     for name in KINDS:
         times = _integers((*_TIMES.get(name, _EVENT_TIME), *_LINEAGE))
-        _load(db, lake, f"silver.{name}", times, "kind <> 'history'")
+        _load(db, lake, f"silver.{name}", times, _REPORTED.get(name, _ARRIVED))
     for name, ledger in LEDGERS.items():
         _load(db, lake, f"silver.{name}", _integers((*ledger.times, *_LINEAGE)))
     if with_missed:

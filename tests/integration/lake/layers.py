@@ -15,6 +15,7 @@ from pyspark.sql import SparkSession
 import gold.job
 import silver.job
 import silver.late
+import silver.minutes
 from conf.lake.create import ensure_tables
 from conf.lake.fence import open_fence
 from conf.lake.read import scan
@@ -104,6 +105,12 @@ class Layers:
         hot.stop()
         late = silver.late.start(self.spark, self.chosen)
         silver.late.finish(late, self.spark, self.chosen)
+
+    def run_minutes(self) -> None:
+        """Close the minutes that the newest heartbeat closes."""
+        query = silver.minutes.start(self.spark, self.chosen)
+        query.processAllAvailable()
+        query.stop()
 
     def run_gold(self) -> None:
         query = gold.job.start(self.spark, self.chosen)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from conf.market.feature_book import FeatureBook
-from conf.market.indicators import BAR, advance, new_state
+from conf.market.feature_book import FeatureBook, Rows
+from conf.market.indicators import BAR, FEATURES, advance, new_state
 
 MINUTE_NS = 60 * 10**9
 DAY_NS = 24 * 60 * MINUTE_NS
@@ -61,36 +61,37 @@ def test_any_cut_and_order_of_arrival_gives_the_same_bytes(seed):
     random = np.random.default_rng(seed)
     bars = market(random)
     come = arrivals(bars, random)
-    book, held, stored = FeatureBook(SYMBOLS), [], {}
+    book, held, stored = FeatureBook(), [], {}
     restart = random.integers(1, 20)
     for n, batch in enumerate(
         np.split(come, np.sort(random.integers(0, len(come), 20)))
     ):
         if n == restart:
-            book = FeatureBook(SYMBOLS)
-            book.add(newest_sessions(np.concatenate(held)))
+            book = FeatureBook()
+            book.restore(remembered(held, stored))
         held.append(batch)
-        stored |= {key(row.bar): row.features.tobytes() for row in book.add(batch)}
+        stored |= {key(bar): row for bar, row in zip(*book.add(batch), strict=True)}
 
-    assert stored == at_once(bars)
+    assert {at: row.tobytes() for at, row in stored.items()} == at_once(bars)
 
 
-def newest_sessions(bars):
-    newest = np.array(
-        [bars["session"][bars["symbol"] == s].max(initial=0) for s in range(SYMBOLS)]
+def remembered(held, stored):
+    """Return the newest bar of each window that came, and what was told of it."""
+    bars = {key(bar): bar for batch in held for bar in batch}
+    return Rows(
+        np.array(list(bars.values()), BAR),
+        np.array([stored[at] for at in bars], FEATURES),
     )
-    return bars[bars["session"] >= newest[bars["symbol"]] - 2]
 
 
 def test_a_revised_bar_restates_the_rest_of_its_session_and_the_next_alone():
     bars = in_order(market(np.random.default_rng(1)))
-    book = FeatureBook(SYMBOLS)
-    for session in range(3):
-        book.add(bars[bars["session"] == session])
+    book = FeatureBook()
+    book.add(bars)
     revised = bars[(bars["symbol"] == 1) & (bars["session"] == 1)][30:31].copy()
     revised["close"] += 1
     (start_ns,) = revised["window_start_ns"]
-    touched = [key(row.bar) for row in book.add(revised)]
+    touched = [key(bar) for bar in book.add(revised).bars]
 
     assert touched == [
         key(bar)
@@ -101,22 +102,30 @@ def test_a_revised_bar_restates_the_rest_of_its_session_and_the_next_alone():
 
 def test_a_bar_that_comes_again_changes_nothing():
     bars = in_order(market(np.random.default_rng(2)))
-    book = FeatureBook(SYMBOLS)
+    book = FeatureBook()
     book.add(bars[bars["session"] < 2])
 
-    assert book.add(bars[bars["session"] == 1][:50]) == []
+    assert not len(book.add(bars[bars["session"] == 1][:50]).bars)
 
 
-def test_a_bar_older_than_the_previous_session_is_refused_whole():
+def test_a_bar_that_is_withdrawn_leaves_no_trace():
     bars = in_order(market(np.random.default_rng(3)))
-    book, other = FeatureBook(SYMBOLS), FeatureBook(SYMBOLS)
-    for each in (book, other):
-        each.add(bars[bars["session"] == 2])
-    mixed = np.concatenate([bars[bars["session"] == 3], bars[:1]])
-    with pytest.raises(ValueError, match="session 0 comes in session 2"):
-        book.add(mixed)
-    after, undisturbed = (
-        [row.features.tobytes() for row in each.add(bars[bars["session"] == 3])]
-        for each in (book, other)
-    )
-    assert after == undisturbed
+    book = FeatureBook()
+    told = {key(bar): row.tobytes() for bar, row in zip(*book.add(bars), strict=True)}
+    rest = np.delete(bars, 100)
+    restated = book.add(rest[:0], gone=bars[100:101])
+    told |= {key(bar): row.tobytes() for bar, row in zip(*restated, strict=True)}
+    del told[key(bars[100])]
+
+    assert told == at_once(rest)
+
+
+def test_forgotten_sessions_do_not_reach_what_is_kept():
+    bars = in_order(market(np.random.default_rng(4)))
+    book = FeatureBook()
+    book.add(bars[bars["session"] < 3])
+    book.forget(before_session=2)
+    rows = zip(*book.add(bars[bars["session"] == 3]), strict=True)
+    at_once_ = at_once(bars)
+
+    assert all(row.tobytes() == at_once_[key(bar)] for bar, row in rows)

@@ -1,0 +1,66 @@
+"""A query that is no Spark job: a thread that looks at tables at a steady pace."""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from conf.logs import get_logger
+
+_STOP_S = 60.0
+_log = get_logger(__name__)
+
+
+class PeriodicQuery:
+    """Calls ``look`` until it is stopped or fails, as a ``StreamingQuery`` would.
+
+    Args:
+        name: Of the query and its thread.
+        look: Does what there is to do; true to be called with means: all of it, also
+            what would rather wait.
+        every_s: Pause between two calls.
+    """
+
+    def __init__(self, name: str, look: Callable[[bool], None], every_s: float) -> None:
+        self.name = name
+        self.recentProgress: list[Any] = []
+        self._look, self._every_s = look, every_s
+        self._looking = threading.Lock()
+        self._stop = threading.Event()
+        self._error: Exception | None = None
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    @property
+    def isActive(self) -> bool:  # noqa: N802 (Spark's name)
+        """Whether it goes on looking."""
+        return self._thread.is_alive() and not self._stop.is_set()
+
+    def exception(self) -> Exception | None:
+        """Return what ended it, if it failed."""
+        return self._error
+
+    def processAllAvailable(self) -> None:  # noqa: N802
+        """Do all that there is to do now.
+
+        Raises:
+            Exception: It failed, now or before; its own error.
+        """
+        if self._error:
+            raise self._error
+        with self._looking:
+            self._look(True)
+
+    def stop(self) -> None:
+        """Return when it has stopped looking."""
+        self._stop.set()
+        self._thread.join(_STOP_S)
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._every_s):
+            try:
+                with self._looking:
+                    self._look(False)
+            except Exception as error:
+                _log.exception("the query ends", query=self.name)
+                self._error = error
+                return

@@ -1,0 +1,213 @@
+"""Minute bars of effective trades, as revisions beside Alpaca's in ``silver.bars``.
+
+``conf.market.bar_book`` builds them; here its trades come from ``silver.trades``, and
+what a bar has become is compared with the revision that was last written of it.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from conf.lake.changes import Changes
+from conf.lake.commit import ranges_of
+from conf.lake.tables import BARS
+from conf.market.bar_book import Window, window_of
+from conf.market.bars import MINUTE_S, TRADE, Bar, Records, effects, minute_bars
+from conf.market.effective_trades import Correction, Trade
+
+SOURCE = "trades"
+TRADE_COLUMNS = (
+    "symbol",
+    "exchange",
+    "trade_id",
+    "event_time_ns",
+    "price",
+    "size",
+    "conditions",
+    "tape",
+    "market_time",
+)
+CORRECTION_COLUMNS = (
+    "symbol",
+    "event_time_ns",
+    "match_state",
+    "exchange",
+    "trade_id",
+    "price",
+    "size",
+    "corrected_trade_id",
+    "corrected_price",
+    "corrected_size",
+    "corrected_conditions",
+    "trade_event_time_ns",
+    "market_time",
+)
+_FROM_ROW = ("open", "high", "low", "close", "volume", "trade_count", "vwap")
+_EMPTY = (None, None, None, None, 0, 0, None)
+_MINUTE = timedelta(seconds=MINUTE_S)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+Values = tuple[float | None, ...]
+"""Open, high, low, close, volume, trade_count and vwap of a bar."""
+
+
+def bars_of(trades: pa.Table) -> list[Bar]:
+    """Return the minute bars of trades as reported.
+
+    Args:
+        trades: Rows of ``silver.trades`` with ``TRADE_COLUMNS``.
+    """
+    if not trades.num_rows:
+        return []
+    symbols = trades["symbol"].combine_chunks().dictionary_encode()
+    records = np.empty(trades.num_rows, TRADE)
+    records["symbol"] = symbols.indices.to_numpy()
+    for name in ("event_time_ns", "trade_id", "price", "size"):
+        records[name] = trades[name].to_numpy()
+    records["exchange"] = trades["exchange"].to_pylist()
+    records[["counts", "sets_price"]] = _effects(trades)
+    return minute_bars(records, symbols.dictionary.to_pylist())
+
+
+def _effects(trades: pa.Table) -> Records:
+    """Return what each trade does to its bar; conditions repeat, so few are judged."""
+    codes = pc.fill_null(pc.binary_join(trades["conditions"], "\n"), "")
+    tapes = pc.fill_null(trades["tape"], "")
+    distinct = (
+        pc.binary_join_element_wise(codes, tapes, "\t")
+        .combine_chunks()
+        .dictionary_encode()
+    )
+    split = [text.rsplit("\t", 1) for text in distinct.dictionary.to_pylist()]
+    judged: Records = effects(
+        (text.split("\n") if text else None for text, _ in split),
+        (tape or None for _, tape in split),
+    )
+    each: Records = judged[distinct.indices.to_numpy()]
+    return each
+
+
+def trades_of(rows: pa.Table) -> list[Trade]:
+    """Return the trades of rows of ``silver.trades``."""
+    return [
+        Trade(
+            row["symbol"],
+            row["exchange"],
+            row["trade_id"],
+            row["event_time_ns"],
+            row["price"],
+            row["size"],
+            _codes(row["conditions"]),
+            row["tape"],
+        )
+        for row in rows.to_pylist()
+    ]
+
+
+def matched(rows: pa.Table) -> list[tuple[Window, Correction]]:
+    """Return the corrections whose trade is known, with the minute of that trade.
+
+    Args:
+        rows: Of ``silver.corrections``, with ``CORRECTION_COLUMNS``, in any state.
+    """
+    known = rows.filter(pc.equal(rows["match_state"], "matched")).to_pylist()
+    windows = (window_of(row["symbol"], row["trade_event_time_ns"]) for row in known)
+    return list(zip(windows, corrections_of(known), strict=True))
+
+
+def corrections_of(rows: Iterable[Mapping[str, Any]]) -> list[Correction]:
+    """Return the corrections of rows of ``silver.corrections``."""
+    return [
+        Correction(
+            row["symbol"],
+            row["exchange"],
+            row["event_time_ns"],
+            row["trade_id"],
+            row["price"],
+            row["size"],
+            row["corrected_trade_id"],
+            row["corrected_price"] or 0.0,
+            row["corrected_size"] or 0,
+            _codes(row["corrected_conditions"]),
+        )
+        for row in rows
+    ]
+
+
+def _codes(conditions: list[str] | None) -> tuple[str, ...] | None:
+    return None if conditions is None else tuple(conditions)
+
+
+class TradeArchive:
+    """Trades as ``silver.trades`` has them, at the version that was read last."""
+
+    def __init__(self, trades: Changes) -> None:
+        self._trades = trades
+
+    def bars_in(self, windows: Collection[Window]) -> Iterable[Bar]:
+        """See ``Archive.bars_in``."""
+        bars = bars_of(self._trades.find(within(windows)))
+        return [bar for bar in bars if (bar.symbol, bar.window_start_ns) in windows]
+
+    def trades_in(self, windows: Collection[Window]) -> Iterable[Trade]:
+        """See ``Archive.trades_in``."""
+        trades = trades_of(self._trades.find(within(windows)))
+        return [t for t in trades if window_of(t.symbol, t.event_time_ns) in windows]
+
+
+def within(windows: Collection[Window]) -> pc.Expression:
+    """Return a condition on ticks that is met in some windows, and seldom elsewhere."""
+    starts = [moment(start_ns) for _, start_ns in windows]
+    condition = pc.field("day").isin(sorted({start.date() for start in starts}))
+    condition &= pc.field("symbol").isin(sorted({symbol for symbol, _ in windows}))
+    ranges = pc.scalar(False)
+    for first, last in ranges_of(starts, gap=_MINUTE):
+        time = pc.field("event_time")
+        ranges |= (time >= first) & (time < last + _MINUTE)
+    return condition & ranges
+
+
+def moment(time_ns: int) -> datetime:
+    """Return a time cut to microseconds, UTC."""
+    return _EPOCH + timedelta(microseconds=time_ns // 1000)
+
+
+def nanoseconds(time: datetime) -> int:
+    """Return epoch ns."""
+    return (time - _EPOCH) // timedelta(microseconds=1) * 1000
+
+
+def values_of(bar: Bar | None) -> Values:
+    """Return a bar's columns; a minute without trades that count has none of them."""
+    if bar is None:
+        return _EMPTY
+    prices = bar.ohlc or (None, None, None, None)
+    return (*prices, bar.volume, bar.trade_count, bar.vwap)
+
+
+def to_row(
+    window: Window, revision: int, values: Values, known_time: datetime
+) -> dict[str, Any]:
+    """Return the row of one revision; built bars have no lineage of one message."""
+    symbol, start_ns = window
+    start = moment(start_ns)
+    return {
+        "window_start": start,
+        "symbol": symbol,
+        "bar_length_s": MINUTE_S,
+        "source": SOURCE,
+        "revision": revision,
+        "window_end": start + _MINUTE,
+        **dict(zip(_FROM_ROW, values, strict=True)),
+        "known_time": known_time,
+        "day": start.date(),
+    }
+
+
+def to_table(rows: list[dict[str, Any]]) -> pa.Table:
+    """Return rows as the table has them."""
+    return pa.Table.from_pylist(rows, schema=BARS.schema)
