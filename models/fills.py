@@ -16,6 +16,7 @@ import pyarrow.dataset as ds
 from models.tape import Floats, Integers
 
 SECOND_NS = 1_000_000_000
+_MS = 1_000_000
 FRESH_NS = 5 * SECOND_NS
 """A quote that came later than this after its event time fills nobody."""
 WITHIN_NS = 60 * SECOND_NS
@@ -89,8 +90,9 @@ def _usable(quotes: pa.Table) -> pa.Table:
 
 
 def around(orders: Sequence[Order]) -> ds.Expression:
-    """Return a condition on ``silver.quotes`` that no quote wanted fails."""
-    first = min(order.decided_ns for order in orders)
+    """Return a condition on ``silver.quotes`` that all quotes wanted meet."""
+    # Spark cuts the times in a file's statistics to milliseconds.
+    first = min(order.decided_ns for order in orders) // _MS * _MS
     last = max(min(o.settled_ns, o.decided_ns + WITHIN_NS) for o in orders)
     begin, end = moment(first), moment(last)
     days = [
@@ -101,7 +103,6 @@ def around(orders: Sequence[Order]) -> ds.Expression:
         pc.field("day").isin(days)
         & (pc.field("event_time") >= begin)
         & (pc.field("event_time") <= end)
-        & pc.field("symbol").isin(sorted({order.symbol for order in orders}))
     )
 
 
