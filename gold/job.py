@@ -23,6 +23,7 @@ from conf.lake.streams import (
 from conf.lake.tables import RECORDS, SYMBOL_STATS, TRADES
 from conf.logs import get_logger
 from conf.settings import Settings
+from gold import signals
 from gold.export import export_closed_days
 from gold.latest import LatestStats
 from gold.market_clock import MarketClock
@@ -95,4 +96,4 @@ def _export(root: str) -> None:
 
 
 if __name__ == "__main__":
-    run_alone(QUERY, start)
+    run_alone(QUERY, start, signals.start)
