@@ -3,8 +3,8 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test check dashboard smoke e2e faults bench planted train status stop \
-	reset doctor sql evidence docs format requirements clean
+.PHONY: help run test check dashboard smoke e2e faults bench planted train backtest status \
+	stop reset doctor sql evidence docs format requirements clean
 
 UV_VERSION := 0.13.9
 UV := $(or $(shell command -v uv),.tools/bin/uv)
@@ -69,10 +69,17 @@ planted: $(RL_READY) ## Train where the best policy is known: ALGO= SEEDS= QUICK
 		$(call flag,SEEDS,seeds) $(if $(QUICK),--quick) $(call flag,ONLY,only) \
 		$(call flag,OUT,out)
 
-train: $(RL_READY) ## Walk forward over recorded bars: BARS=file ALGO= SEEDS= STEPS= OUT=
+train: $(RL_READY) ## Walk forward over the lake: SYMBOL= AS_OF= or BARS=file; ALGO= SEEDS= …
 	@.venv/bin/python -m models train $(call flag,BARS,bars) \
+		$(call flag,SYMBOL,symbol) $(call flag,AS_OF,as-of) \
 		$(call flag,ALGO,algo) $(call flag,SEEDS,seeds) \
-		$(call flag,STEPS,steps) $(call flag,OUT,out)
+		$(call flag,STEPS,steps) $(call flag,OUT,out) $(if $(KEEP),--keep)
+
+backtest: $(READY) ## Play a model over the lake: MODEL= AS_OF= SYMBOLS= FIRST= LAST= OUT=
+	@.venv/bin/python -m models backtest $(call flag,MODEL,model) \
+		$(call flag,AS_OF,as-of) $(call flag,SYMBOLS,symbols) \
+		$(call flag,FIRST,first) $(call flag,LAST,last) \
+		$(call flag,PIN,pin) $(call flag,OUT,out)
 
 status: $(READY) ## Show what runs, its rates, lag and disk
 	@$(INFRA) status $(PROFILE_FLAG)

@@ -279,6 +279,14 @@ class LatestSettings(_Section):
     every_s: PositiveFloat = Field(1.0, description="Time between two writes")
 
 
+class AgentSettings(_Section):
+    """The agent that decides on closed bars."""
+
+    registry: Location = Field(
+        "var/models/registry", description="URI or folder of the models"
+    )
+
+
 class SparkSettings(_Section):
     """The one Spark driver of a local run."""
 
@@ -341,6 +349,7 @@ class Settings(_Section):
     emulator: EmulatorSettings = EmulatorSettings()
     lake: LakeSettings = LakeSettings()
     latest: LatestSettings = LatestSettings()
+    agent: AgentSettings = AgentSettings()
     spark: SparkSettings = SparkSettings()
     api: ApiSettings = ApiSettings()
     storage: StorageSettings = StorageSettings()

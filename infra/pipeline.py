@@ -20,6 +20,7 @@ from pyspark.sql import SparkSession
 import bronze.job
 import gold.anomalies
 import gold.job
+import gold.signals
 import silver.job
 import silver.late
 import silver.minutes
@@ -108,10 +109,11 @@ class Queries:
         self._gold = gold.job.start(*self._context)
         self._anomalies = gold.anomalies.start(*self._context)
         self._minutes = silver.minutes.start(*self._context)
+        self._signals = gold.signals.start(*self._context)
 
     def __iter__(self) -> Iterator[Query]:
         yield from (self._bronze, self._silver, self._late, self._gold)
-        yield from (self._anomalies, self._minutes)
+        yield from (self._anomalies, self._minutes, self._signals)
 
     def finish(self) -> None:
         """Let each query process all that is there, in the order of the flow.
@@ -128,6 +130,7 @@ class Queries:
         gold.job.finish(self._gold)
         self._anomalies.processAllAvailable()
         self._minutes.processAllAvailable()
+        self._signals.processAllAvailable()
         for query in self:
             query.stop()
 
