@@ -15,6 +15,7 @@ from fastapi.routing import APIRoute
 from pydantic.json_schema import models_json_schema
 from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.staticfiles import StaticFiles
 
 from api.lake import Lake
 from api.metrics import MeasuredRequests, Metrics
@@ -125,6 +126,9 @@ def _serve_pages(app: FastAPI, settings: Settings) -> None:
         )
 
     app.include_router(unknown)
+    # Validation writes them later, if it runs at all; they need no script.
+    data_docs = StaticFiles(directory=settings.data_docs, html=True, check_dir=False)
+    app.mount("/quality", data_docs, name="data_docs")
     if (settings.api.dashboard / "index.html").exists():
         app.frontend("/", directory=settings.api.dashboard, check_dir=True)
         return
