@@ -126,8 +126,9 @@ def _serve_pages(app: FastAPI, settings: Settings) -> None:
         )
 
     app.include_router(unknown)
-    # Validation writes them later, if it runs at all; they need no script.
     data_docs = StaticFiles(directory=settings.data_docs, html=True, check_dir=False)
+    # Validation writes them later, if it runs at all: until then, 404 and not an error.
+    data_docs.config_checked = True
     app.mount("/quality", data_docs, name="data_docs")
     if (settings.api.dashboard / "index.html").exists():
         app.frontend("/", directory=settings.api.dashboard, check_dir=True)

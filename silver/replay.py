@@ -84,7 +84,7 @@ def _rejected_lines(
     places = rejected.select(*_PLACE, F.col("position").alias("rejected"))
     mine = records.join(F.broadcast(places.select(*_PLACE).distinct()), _PLACE)
     lines = open_records(mine, late=late)
-    is_rejected = F.col("rejected").isin(0) | (F.col("rejected") == F.col("position"))
+    is_rejected = (F.col("rejected") == 0) | (F.col("rejected") == F.col("position"))
     matched = lines.join(F.broadcast(places), _PLACE).where(is_rejected)
     return matched.drop("rejected")
 
