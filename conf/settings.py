@@ -4,6 +4,8 @@ Order of precedence: flags > environment > ``.env`` > ``conf/<profile>.toml`` > 
 An environment variable is ``TICKHOUSE_`` + section + ``__`` + field in capitals:
 ``TICKHOUSE_KINESIS__SHARDS=4``. Credentials keep the names their owners gave them:
 ``ALPACA_API_KEY``, ``ALPACA_SECRET_KEY`` and boto3's own chain for AWS.
+
+Long because what can be chosen has one list.
 """
 
 from functools import reduce
