@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help run test check dashboard smoke e2e faults bench planted train backtest status \
-	stop reset doctor sql evidence docs format requirements clean
+	stop reset doctor sql quality rejects evidence docs format requirements clean
 
 UV_VERSION := 0.13.9
 UV := $(or $(shell command -v uv),.tools/bin/uv)
@@ -95,6 +95,12 @@ doctor: $(READY) ## Say what this machine lacks, and the line that mends it
 
 sql: $(READY) ## Open a DuckDB shell with every table: AS_OF=time, pin or version
 	@$(INFRA) sql $(call flag,AS_OF,as-of) $(PROFILE_FLAG)
+
+quality: $(READY) ## Validate what is new in the lake, and write the Data Docs
+	@$(INFRA) quality run $(PROFILE_FLAG)
+
+rejects: $(READY) ## Judge rejected messages again, after a rule was mended
+	@$(INFRA) rejects replay $(PROFILE_FLAG)
 
 evidence: $(READY) ## Measure an issue's bounds: ISSUE=main-job ONLY=smoke
 	@$(INFRA) evidence $(ISSUE) $(call flag,ONLY,only)

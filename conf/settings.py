@@ -4,6 +4,8 @@ Order of precedence: flags > environment > ``.env`` > ``conf/<profile>.toml`` > 
 An environment variable is ``TICKHOUSE_`` + section + ``__`` + field in capitals:
 ``TICKHOUSE_KINESIS__SHARDS=4``. Credentials keep the names their owners gave them:
 ``ALPACA_API_KEY``, ``ALPACA_SECRET_KEY`` and boto3's own chain for AWS.
+
+Long because what can be chosen has one list.
 """
 
 from functools import reduce
@@ -322,6 +324,23 @@ class ApiSettings(_Section):
     )
 
 
+class QualitySettings(_Section):
+    """Validation: what the tables promise, checked beside the stream."""
+
+    enabled: bool = Field(True, description="Validate while the pipeline runs")
+    every_s: PositiveFloat = Field(30.0, description="Time between two validations")
+    max_rows: Positive = Field(
+        250_000, description="Rows of one table that one validation takes at most"
+    )
+    fresh_s: Positive = Field(
+        60, description="Older on arrival, or longer without rows, is not fresh"
+    )
+    docs_every_s: PositiveFloat = Field(
+        600.0, description="Data Docs are built anew so often, and when a verdict turns"
+    )
+    keep_days: Positive = Field(30, description="Results older than this are deleted")
+
+
 class StorageSettings(_Section):
     """Disk budget of a local run."""
 
@@ -352,7 +371,13 @@ class Settings(_Section):
     agent: AgentSettings = AgentSettings()
     spark: SparkSettings = SparkSettings()
     api: ApiSettings = ApiSettings()
+    quality: QualitySettings = QualitySettings()
     storage: StorageSettings = StorageSettings()
+
+    @property
+    def data_docs(self) -> Path:
+        """Where validation writes its pages, which the API serves as ``/quality``."""
+        return self.var / "quality" / "docs"
 
 
 def load(**flags: object) -> Settings:

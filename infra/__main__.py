@@ -18,6 +18,7 @@ from rich.console import Console
 from conf import logs
 from conf.errors import FixSetup
 from conf.settings import Settings, explain, load
+from infra.quality.commands import quality, rejects
 
 app = typer.Typer(
     name="python -m infra",
@@ -27,6 +28,8 @@ app = typer.Typer(
 )
 config = typer.Typer(help="What was chosen, and where.", no_args_is_help=True)
 app.add_typer(config, name="config")
+app.add_typer(quality, name="quality")
+app.add_typer(rejects, name="rejects")
 
 Rate = Annotated[int | None, typer.Option(min=1, help="Messages per second.")]
 Symbols = Annotated[str | None, typer.Option(metavar="AAPL,MSFT", help="Symbols.")]

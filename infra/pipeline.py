@@ -31,7 +31,7 @@ from conf.lake.maintenance import drop_oldest_day
 from conf.lake.roots import absolute
 from conf.lake.session import build_session
 from conf.lake.streams import BatchReport, Checkpoint, Query
-from conf.lake.tables import TABLES
+from conf.lake.tables import RESULTS, TABLES
 from conf.settings import Settings
 from infra.local.disk import OVER_BUDGET
 from infra.local.state import DiskStatus, read
@@ -178,7 +178,9 @@ class DiskBudget:
         self._acted_on_ns = written_ns
         told = read(self._reading, DiskStatus)
         if told is not None and told.state == OVER_BUDGET:
-            day = drop_oldest_day(self._root, TABLES.values())
+            # Of its results, validation itself deletes the old ones.
+            own = [table for table in TABLES.values() if table is not RESULTS]
+            day = drop_oldest_day(self._root, own)
             _log.warning("over the disk budget", used_gb=told.used_gb, dropped=day)
 
 

@@ -70,7 +70,7 @@ class TableContract:
 
     @property
     def layer(self) -> str:
-        """First part of the name: bronze, silver or gold."""
+        """First part of the name: bronze, silver, gold or quality."""
         return self.name.split(".")[0]
 
     @property
@@ -567,6 +567,31 @@ PORTFOLIO = TableContract(
     writer="gold",
 )
 
+RESULTS = TableContract(
+    name="quality.results",
+    grain="one rule, checked on what some versions added",
+    columns=(
+        Column("checked_time", TIMESTAMP, "Wall clock of the validation"),
+        Column("suite", STRING, "The table; balance: bronze against silver; freshness"),
+        Column("rule", STRING, "What must hold, in words"),
+        Column("run_id", STRING, "Of all that was checked at once"),
+        Column("after_version", LONG, "Rows that came after this version", True),
+        Column("version", LONG, "Up to this one; null if not of one table", True),
+        Column("success", BOOLEAN, "It holds"),
+        Column("severity", STRING, "critical, warning or info"),
+        Column("expectation", STRING, "Type of the Great Expectations expectation"),
+        Column("rows_checked", LONG, "Rows of the slice"),
+        Column("rows_failed", LONG, "Rows that break it, null if it holds", True),
+        Column("examples", STRING, "JSON: at most five of them, by key", True),
+        Column("error", STRING, "Why it could not be checked", nullable=True),
+        Column("day", DATE, "UTC day of checked_time"),
+    ),
+    key=("run_id", "suite", "version", "rule"),
+    partition_by=("day",),
+    event_column="checked_time",
+    writer="quality",
+)
+
 TABLES: dict[str, TableContract] = {
     table.name: table
     for table in (
@@ -585,6 +610,7 @@ TABLES: dict[str, TableContract] = {
         LATENCY,
         SIGNALS,
         PORTFOLIO,
+        RESULTS,
     )
 }
 """Every table of the lake by its name."""

@@ -249,7 +249,7 @@ IN_LAYERS = (
         "rejects-swallowed",
         "what cannot be accepted is not kept",
         silver.merge,
-        "_TABLES",
+        "TABLES",
         _without_rejects,
         "lost",
     ),
