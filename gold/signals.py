@@ -144,6 +144,8 @@ class Signals:
         self._on_batch(BatchReport(QUERY, written))
 
     def _commit(self, contract: TableContract, rows: list[Row]) -> int:
+        if not rows:
+            return 0
         table = pa.Table.from_pylist(rows, schema=contract.schema)
         # The table never has this version again.
         version = DeltaTable(table_uri(self._lake.root, contract)).version()

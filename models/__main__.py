@@ -98,16 +98,18 @@ def train(
     from conf.lake.manifest import pin
     from models.history import study_of_bars
     from models.lake_study import study_of_lake
+
+    if bars is not None:
+        data = study_of_bars(bars, spread_bps, session_days)
+    else:
+        data = study_of_lake(lake, symbol, as_of, spread_bps)
+    # What there is to learn from is told before torch is asked for.
     from models.publish import keep_model
     from models.study import Study
     from models.train import RECIPES
 
     if algo not in RECIPES:
         raise typer.BadParameter(f"{algo}: {', '.join(RECIPES)}")
-    if bars is not None:
-        data = study_of_bars(bars, spread_bps, session_days)
-    else:
-        data = study_of_lake(lake, symbol, as_of, spread_bps)
     recipe = replace(RECIPES[algo], steps=steps)
     plan = data.plan(f"{algo} {steps} steps", seeds, folds)
     found = Study(data.tape, recipe, plan, _ROOT / "studies", _told.print).run()

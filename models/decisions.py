@@ -23,7 +23,9 @@ from models.scoring import score
 from models.tape import Booleans, Floats, Integers
 
 STALE_NS = 120 * SECOND_NS
-"""A bar that becomes known later than this after its end is history."""
+"""A bar that becomes known later than this after its end is not decided on."""
+HISTORY_NS = 3_600 * SECOND_NS
+"""One that becomes known later than this was loaded, and gets not even a reason."""
 STALE = f"stale: known more than {STALE_NS // SECOND_NS} s after its end"
 SUPERSEDED = "stale: a newer bar was known"
 HALTED = "halted"

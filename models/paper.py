@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from models.account import Accounts, Action, Costs
 from models.decisions import (
+    HISTORY_NS,
     SUPERSEDED,
     Bars,
     Row,
@@ -73,11 +74,15 @@ class Paper:
         """Settle what was ordered, and decide on the newest bar of each symbol.
 
         Args:
-            features: Rows of ``LakeRows.first_known``, of any symbols and windows.
+            features: Rows of ``LakeRows.first_known``, of any symbols and windows;
+                loaded history among them is passed over.
             known_ns: Market clock: when all of them are known.
             halted: Symbols that may not trade.
             find_quotes: Asked once, if anything was ordered.
         """
+        features = features.filter(
+            pc.field("window_end") > moment(known_ns - HISTORY_NS)
+        )
         is_newest = self._are_newest(features)
         bars = bars_of(features.filter(is_newest))
         before = [self._standings.get(symbol) for symbol in bars.symbols]

@@ -123,6 +123,10 @@ class Replay:
             self._rows.halted([symbol], known_ns),
             self._rows.quotes_around,
         )
+        if not told.signals:
+            raise FixSetup(
+                stored["signal_id"], "is of loaded history", "Another version wrote it"
+            )
         return told.signals[0]
 
     def _before(self, stored: Row) -> Iterator[Row]:

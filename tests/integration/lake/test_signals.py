@@ -126,7 +126,7 @@ def test_a_backtest_trades_loaded_minutes_at_the_next_open_if_told_a_spread(lake
     script = Script(seed=3)
     loaded = [
         bar_row("SPY", START - n * MINUTE, 100.0 + n % 7, "history")
-        for n in range(50, 10, -1)
+        for n in range(110, 70, -1)
     ]
     lake.append(BARS, loaded)
     lake.live(script, 3)
@@ -135,6 +135,7 @@ def test_a_backtest_trades_loaded_minutes_at_the_next_open_if_told_a_spread(lake
     tape = read_tapes(rows, Span(["SPY"], DAY, DAY), history_spread_bps=10.0)["SPY"]
     assert np.isnan(live.ask[live.time_ns < nanoseconds(START)]).all()
     assert len(tape) == 41
+    assert {row["window_start"] for row in lake.rows(SIGNALS)} == {START}
     assert tape.ask[20] == tape.mark[21] * 1.0005
     assert tape.bid[20] == tape.mark[21] * 0.9995
 
