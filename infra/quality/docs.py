@@ -2,7 +2,8 @@
 
 Great Expectations renders each validation result. Its pages load styles and scripts
 from other hosts and link to pages that are not built: these are taken out, a small
-style sheet takes their place, and the index is ours. The pages then work offline, and under a policy that allows no script.
+style sheet takes their place, and the index is ours. The pages then work offline, and
+under a policy that allows no script.
 """
 
 import re
