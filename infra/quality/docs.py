@@ -1,8 +1,9 @@
 """Data Docs: what was found last, as pages that need nothing from anywhere else.
 
 Great Expectations renders each validation result. Its pages load styles and scripts
-from other hosts: these are taken out, a small style sheet takes their place, and the
-index is ours. The pages then work offline, and under a policy that allows no script.
+from other hosts and link to pages that are not built: these are taken out, a small
+style sheet takes their place, and the index is ours. The pages then work offline, and
+under a policy that allows no script.
 """
 
 import re
@@ -16,8 +17,8 @@ from infra.quality.results import Verdict
 from infra.quality.suites import render
 
 _FOREIGN = re.compile(
-    r"<script\b.*?</script>|<link\b[^>]*https?://[^>]*>|<img\b[^>]*>"
-    r"|<footer\b.*?</footer>|url\(['\"]?https?://[^)]*\)",
+    r"<script\b.*?</script>|<link\b[^>]*>|<img\b[^>]*>"
+    r"|<footer\b.*?</footer>|url\(['\"]?https?://[^)]*\)| href=\"\.\./[^\"]*\"",
     re.S,
 )
 _OPENING = re.compile(r"</head>")
