@@ -108,7 +108,7 @@ class Latency:
             dataset = ds.dataset(
                 list(commit.added), _SCHEMA, format="parquet", filesystem=self._files
             )
-            rows = dataset.to_table(_COLUMNS, pc.field("kind") == "data")
+            rows = dataset.to_table().filter(pc.field("kind") == "data")
             parts.append((rows, np.full(rows.num_rows, place)))
         passed = {
             name: np.concatenate([_integers(rows[name]) for rows, _ in parts])

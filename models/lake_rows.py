@@ -4,7 +4,7 @@ Live decisions, backtests and replays read through this one door. Arrow's datase
 files by Delta's statistics, so a question about a minute opens the files of a minute.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 
 import numpy as np
@@ -16,6 +16,7 @@ from deltalake import DeltaTable
 from conf.errors import FixSetup
 from conf.lake.manifest import Manifest
 from conf.lake.roots import table_uri
+from conf.lake.rows import ANY_TEXT, Texts, find_rows
 from conf.lake.tables import BARS, FEATURES, QUOTES, STATUSES, TableContract
 from conf.lake.versions import open_table
 from conf.market.indicators import FEATURES as VALUES
@@ -37,9 +38,6 @@ _HALTS = ("H", "2")
 """Halted, on the tape of Nasdaq and on those of NYSE."""
 MINUTE_S = 60
 
-Names = Mapping[str, Collection[str]]
-_ANYBODY: Names = {}
-
 
 class LakeRows:
     """Reads some tables of a lake.
@@ -58,7 +56,7 @@ class LakeRows:
         contract: TableContract,
         columns: Sequence[str],
         where: ds.Expression,
-        of: Names = _ANYBODY,
+        of: Texts = ANY_TEXT,
     ) -> pa.Table:
         """Return the rows that meet a condition, typed as the contract says.
 
@@ -66,22 +64,14 @@ class LakeRows:
             contract: The table.
             columns: Those wanted.
             where: On days, times and numbers: by these files are skipped.
-            of: Texts that a row may have, by column. The files' statistics hold texts
-                in a type that Arrow compares with no other, so these are looked at in
-                memory.
+            of: The texts wanted, by column.
 
         Raises:
             FixSetup: The table is not in the lake, or not in the manifest.
         """
-        read = list(dict.fromkeys([*columns, *of]))
-        schema = pa.schema([contract.schema.field(name) for name in read])
-        dataset = self._open(contract).to_pyarrow_dataset()
-        rows = dataset.to_table(read, where).cast(schema)
-        for name, texts in of.items():
-            rows = rows.filter(pc.field(name).isin(list(texts)))
-        return rows.select(list(columns))
+        return find_rows(self._open(contract), contract, columns, where, of)
 
-    def first_known(self, where: ds.Expression, of: Names = _ANYBODY) -> pa.Table:
+    def first_known(self, where: ds.Expression, of: Texts = ANY_TEXT) -> pa.Table:
         """Return the first revision of the features of minutes, with their close.
 
         Returns:

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from conf.lake.changes import Changes
 from conf.lake.commit import ranges_of
 from conf.lake.conditions import effects_of
+from conf.lake.rows import Texts
 from conf.lake.tables import BARS
 from conf.market.bar_book import Window, window_of
 from conf.market.bars import MINUTE_S, TRADE, Bar, minute_bars
@@ -133,25 +134,28 @@ class TradeArchive:
 
     def bars_in(self, windows: Collection[Window]) -> Iterable[Bar]:
         """See ``Archive.bars_in``."""
-        bars = bars_of(self._trades.find(within(windows)))
+        bars = bars_of(self._trades.find(*within(windows)))
         return [bar for bar in bars if (bar.symbol, bar.window_start_ns) in windows]
 
     def trades_in(self, windows: Collection[Window]) -> Iterable[Trade]:
         """See ``Archive.trades_in``."""
-        trades = trades_of(self._trades.find(within(windows)))
+        trades = trades_of(self._trades.find(*within(windows)))
         return [t for t in trades if window_of(t.symbol, t.event_time_ns) in windows]
 
 
-def within(windows: Collection[Window]) -> pc.Expression:
-    """Return a condition on ticks that is met in some windows, and seldom elsewhere."""
+def within(windows: Collection[Window]) -> tuple[pc.Expression, Texts]:
+    """Return conditions on ticks that are met in some windows, seldom elsewhere.
+
+    Returns:
+        On times, and the texts: see ``find_rows``.
+    """
     starts = [moment(start_ns) for _, start_ns in windows]
     condition = pc.field("day").isin(sorted({start.date() for start in starts}))
-    condition &= pc.field("symbol").isin(sorted({symbol for symbol, _ in windows}))
     ranges = pc.scalar(False)
     for first, last in ranges_of(starts, gap=_MINUTE):
         time = pc.field("event_time")
         ranges |= (time >= first) & (time < last + _MINUTE)
-    return condition & ranges
+    return condition & ranges, {"symbol": {symbol for symbol, _ in windows}}
 
 
 def moment(time_ns: int) -> datetime:

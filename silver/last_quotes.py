@@ -64,7 +64,7 @@ class LastQuotes:
         unknown = {window for window in windows if not self._is_known(window)}
         if unknown:
             self._last |= dict.fromkeys(unknown)
-            for window, quote in _last_of(self._quotes.find(within(unknown))):
+            for window, quote in _last_of(self._quotes.find(*within(unknown))):
                 if window in unknown:
                     self._last[window] = quote
         return {window: self._last.get(window) for window in windows}
