@@ -105,16 +105,22 @@ class Latency:
         """Return when each live trade passed each hop, and which commit brought it."""
         parts = []
         for place, commit in enumerate(commits):
-            dataset = ds.dataset(
-                list(commit.added), _SCHEMA, format="parquet", filesystem=self._files
-            )
-            rows = dataset.to_table().filter(pc.field("kind") == "data")
-            parts.append((rows, np.full(rows.num_rows, place)))
+            for path in commit.added:
+                rows = self._read(path)
+                parts.append((rows, np.full(rows.num_rows, place)))
         passed = {
             name: np.concatenate([_integers(rows[name]) for rows, _ in parts])
             for name in _COLUMNS
         }
         return passed | {"commit": np.concatenate([places for _, places in parts])}
+
+    def _read(self, path: str) -> pa.Table:
+        """Return the live trades of one file; none if its day was dropped meanwhile."""
+        try:
+            file = ds.dataset(path, _SCHEMA, format="parquet", filesystem=self._files)
+            return file.to_table().filter(pc.field("kind") == "data")
+        except FileNotFoundError:
+            return _SCHEMA.empty_table()
 
 
 def hops(

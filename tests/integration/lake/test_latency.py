@@ -109,5 +109,16 @@ def test_another_driver_measures_nothing_twice_and_knows_no_gold(lake: Lake):
     assert lake.latency.measure(settled(committed)) == 0
 
 
+def test_files_that_were_dropped_meanwhile_are_left_out(lake: Lake):
+    lake.land(2, kind="data")
+    for file in Path(table_uri(lake.chosen.root, TRADES)).glob("day=*/*.parquet"):
+        file.unlink()
+    committed = lake.land(3, kind="data")
+
+    lake.latency.measure(settled(committed))
+    rows = lake.rows()
+    assert {rows[hop]["trade_count"] for hop in HOPS[:4]} == {3}
+
+
 def test_nothing_new_writes_nothing(lake: Lake):
     assert lake.latency.measure(datetime.now(UTC)) == 0
