@@ -14,6 +14,7 @@ Nothing may be lost or stored twice meanwhile: ``lost`` and ``duplicated`` count
 import sys
 import tempfile
 import time
+from contextlib import ExitStack, closing
 from datetime import timedelta
 from itertools import islice
 from pathlib import Path
@@ -45,6 +46,7 @@ _HOURS_OF_LATE = timedelta(hours=6)
 _NEVER_S = 10**9
 _EVENTS = (b"t", b"q")
 _WARM_UP = 8
+_BATCH_WITHIN_S = 120.0
 _COMMITS_YOUNG = 50
 Figures = dict[str, Any]
 
@@ -60,7 +62,8 @@ class Lake:
 
     def __init__(self, spark: SparkSession, folder: Path, count: int) -> None:
         lake = LakeSettings(root=f"{folder}/lake", checkpoints=f"{folder}/points")
-        self.root, self.rows, self._sent = lake.root, count, 0
+        self.root, self.rows, self._lease_s = lake.root, count, lake.lease_s
+        self._sent, self._batch = 0, -1
         per_s = max(1, count // int(_HOURS_OF_LATE.total_seconds()))
         for contract in (TRADES, QUOTES):
             grown.fill_day(lake.root, contract, count, recording.START, per_s)
@@ -73,15 +76,24 @@ class Lake:
         bronze = table_uri(self.root, RECORDS)
         write_deltalake(bronze, second.to_bronze(), mode="append")
         self._sent += sum(sent.text[6:7] in _EVENTS for sent in second.sent)
-        self._query.processAllAvailable()
-        progress = self._query.lastProgress
-        assert progress is not None
-        return float(progress["durationMs"]["triggerExecution"])
+        deadline_s = time.monotonic() + _BATCH_WITHIN_S
+        while True:
+            self._query.processAllAvailable()
+            for progress in self._query.recentProgress:
+                is_new = progress["batchId"] > self._batch
+                if is_new and progress["numInputRows"] > 0:
+                    self._batch = int(progress["batchId"])
+                    return float(progress["durationMs"]["triggerExecution"])
+            assert time.monotonic() < deadline_s, "silver took nothing"
+            time.sleep(0.05)
 
-    def end(self) -> int:
-        """Stop; return how many rows too many (or, negative, too few) there are."""
+    def close(self) -> None:
+        """Stop; before its folder goes, or the driver takes itself for replaced."""
         self._query.stop()
-        open_fence(self.root, "silver", 15).release()
+        open_fence(self.root, "silver", self._lease_s).release()
+
+    def surplus(self) -> int:
+        """Return how many rows too many (or, negative, too few) there are."""
         return self._stored() - self._before - self._sent
 
     def _stored(self) -> int:
@@ -103,7 +115,7 @@ def batches(
             took_ms = lakes[place].merge(second)
             if number >= _WARM_UP:
                 taken_ms[place].append(took_ms)
-    differences = [lake.end() for lake in lakes]
+    differences = [lake.surplus() for lake in lakes]
     return {
         "rows": {"young": lakes[0].rows, "grown": lakes[1].rows},
         **compared(*taken_ms),
@@ -178,8 +190,14 @@ def main(
             settings = SparkSettings(driver_memory="1g", ui_port=4240)
             spark = build_session(Settings(spark=settings), "silver_scale")
             sizes = (1_000_000, rows)
-            lakes = [Lake(spark, scratch / f"{size}", size) for size in sizes]
-            found["batch"] = batches(lakes, batches_)
+            with ExitStack() as open_lakes:
+                lakes = [
+                    open_lakes.enter_context(
+                        closing(Lake(spark, scratch / f"{size}", size))
+                    )
+                    for size in sizes
+                ]
+                found["batch"] = batches(lakes, batches_)
             spark.stop()
     sys.stdout.write(msgspec.json.encode(found).decode() + "\n")
 
