@@ -19,7 +19,7 @@ from conf.lake.rows import Texts
 from conf.lake.tables import BARS
 from conf.market.bar_book import Window, window_of
 from conf.market.bars import MINUTE_S, TRADE, Bar, minute_bars
-from conf.market.effective_trades import Correction, Trade
+from conf.market.effective_trades import Correction, Trade, TradeKey
 
 SOURCE = "trades"
 TRADE_COLUMNS = (
@@ -33,6 +33,7 @@ TRADE_COLUMNS = (
     "tape",
     "market_time",
 )
+_KEY = ["symbol", "exchange", "trade_id", "event_time_ns"]
 CORRECTION_COLUMNS = (
     "symbol",
     "event_time_ns",
@@ -132,15 +133,31 @@ class TradeArchive:
     def __init__(self, trades: Changes) -> None:
         self._trades = trades
 
-    def bars_in(self, windows: Collection[Window]) -> Iterable[Bar]:
+    def bars_in(
+        self, windows: Collection[Window], without: Collection[TradeKey]
+    ) -> Iterable[Bar]:
         """See ``Archive.bars_in``."""
-        bars = bars_of(self._trades.find(*within(windows)))
+        rows = self._trades.find(*within(windows))
+        bars = bars_of(_without(rows, without))
         return [bar for bar in bars if (bar.symbol, bar.window_start_ns) in windows]
 
-    def trades_in(self, windows: Collection[Window]) -> Iterable[Trade]:
+    def trades_in(
+        self, windows: Collection[Window], ids: Collection[int]
+    ) -> Iterable[Trade]:
         """See ``Archive.trades_in``."""
-        trades = trades_of(self._trades.find(*within(windows)))
+        rows = self._trades.find(*within(windows))
+        trades = trades_of(rows.filter(pc.field("trade_id").isin(sorted(ids))))
         return [t for t in trades if window_of(t.symbol, t.event_time_ns) in windows]
+
+
+def _without(rows: pa.Table, keys: Collection[TradeKey]) -> pa.Table:
+    """Return trades but those with such a key; few are looked at in Python."""
+    ids = pa.array(sorted({trade_id for _, _, trade_id, _ in keys}), pa.int64())
+    is_suspect = pc.is_in(rows["trade_id"], ids).to_numpy()
+    suspects = rows.select(_KEY).filter(pa.array(is_suspect)).to_pylist()
+    is_kept = ~is_suspect
+    is_kept[is_suspect] = [tuple(row.values()) not in keys for row in suspects]
+    return rows.filter(pa.array(is_kept))
 
 
 def within(windows: Collection[Window]) -> tuple[pc.Expression, Texts]:
