@@ -19,7 +19,7 @@ from conf.lake.commit import Committer, Transaction
 from conf.lake.create import ensure_tables
 from conf.lake.engine import open_committer
 from conf.lake.fence import open_fence
-from conf.lake.periodic import Offsets, PeriodicQuery
+from conf.lake.periodic import WRITER, Offsets, PeriodicQuery
 from conf.lake.roots import table_uri
 from conf.lake.session import run_alone
 from conf.lake.streams import BatchReport, OnBatch, ignore_report
@@ -41,18 +41,26 @@ _log = get_logger(__name__)
 
 
 def start(
-    spark: SparkSession, chosen: Settings, on_batch: OnBatch = ignore_report
+    spark: SparkSession | None,
+    chosen: Settings,
+    on_batch: OnBatch = ignore_report,
 ) -> PeriodicQuery:
     """Start the query; it looks each ten seconds.
 
+    Args:
+        spark: Of the driver that this runs in; None in a process of its own, which
+            only the embedded engine can.
+        chosen: Which lake.
+        on_batch: Told of each look that wrote.
+
     Raises:
-        FixSetup: Another driver writes gold, or the table is of another version.
+        FixSetup: Another process does it, or the table is of another version.
     """
     lake = chosen.lake
     ensure_tables(lake.root, [TRADES, STATUSES, ANOMALIES])
-    fence = open_fence(lake.root, "gold", lake.lease_s)
+    fence = open_fence(lake.root, "gold" if spark else WRITER, lake.lease_s)
     # Transactions are settings of a session: those of this thread stay its own.
-    committer = open_committer(lake, fence, spark.newSession())
+    committer = open_committer(lake, fence, spark and spark.newSession())
     return PeriodicQuery(QUERY, Anomalies(lake, committer, on_batch).look, _EVERY_S)
 
 

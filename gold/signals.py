@@ -23,7 +23,7 @@ from conf.lake.create import ensure_tables
 from conf.lake.engine import open_committer
 from conf.lake.fence import open_fence
 from conf.lake.market_clock import MarketClock
-from conf.lake.periodic import PeriodicQuery
+from conf.lake.periodic import WRITER, PeriodicQuery
 from conf.lake.roots import absolute, table_uri
 from conf.lake.streams import BatchReport, OnBatch, ignore_report
 from conf.lake.tables import (
@@ -53,17 +53,25 @@ _log = get_logger(__name__)
 
 
 def start(
-    spark: SparkSession, chosen: Settings, on_batch: OnBatch = ignore_report
+    spark: SparkSession | None,
+    chosen: Settings,
+    on_batch: OnBatch = ignore_report,
 ) -> PeriodicQuery:
     """Start the query; it looks each second.
 
+    Args:
+        spark: Of the driver that this runs in; None in a process of its own, which
+            only the embedded engine can.
+        chosen: Which lake.
+        on_batch: Told of each look that wrote.
+
     Raises:
-        FixSetup: Another driver writes gold, or a table is of another version.
+        FixSetup: Another process does it, or a table is of another version.
     """
     lake = chosen.lake
     ensure_tables(lake.root, [*_READ, SIGNALS, PORTFOLIO])
-    fence = open_fence(lake.root, "gold", lake.lease_s)
-    committer = open_committer(lake, fence, spark.newSession())
+    fence = open_fence(lake.root, "gold" if spark else WRITER, lake.lease_s)
+    committer = open_committer(lake, fence, spark and spark.newSession())
     serving = Serving(chosen.agent.registry)
     signals = Signals(lake, serving, committer, on_batch)
     return PeriodicQuery(QUERY, signals.look, _EVERY_S)

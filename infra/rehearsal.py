@@ -20,10 +20,8 @@ import pyarrow as pa
 from deltalake import DeltaTable, write_deltalake
 from pyspark.sql import SparkSession
 
-import gold.anomalies
 import gold.job
 import silver.job
-import silver.minutes
 from conf.lake.create import ensure_tables
 from conf.lake.fence import open_fence
 from conf.lake.roots import absolute, table_uri
@@ -32,6 +30,7 @@ from conf.lake.tables import RECORDS
 from conf.logs import get_logger
 from conf.market.envelope import Line, encode_header, encode_line, pack
 from conf.settings import DEFAULT_SYMBOLS, Settings, SimulatorSettings
+from infra.minutes import WARM_UPS
 from producer.simulator.market import Market
 
 ROUNDS = 4
@@ -68,7 +67,7 @@ def rehearse(spark: SparkSession, chosen: Settings, rounds: int = ROUNDS) -> int
     ]
     # Kernels are compiled on these threads while Spark warms up on its own.
     with ThreadPoolExecutor(thread_name_prefix="warm-up") as pool:
-        kernels = silver.minutes.warm_up, gold.anomalies.warm_up
+        kernels = WARM_UPS if chosen.lake.engine == "spark" else ()
         compiled = [pool.submit(warm_up) for warm_up in kernels]
         for records in islice(_commits(), rounds):
             write_deltalake(bronze, records, mode="append")

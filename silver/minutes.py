@@ -76,18 +76,26 @@ Offsets = tuple[int | None, ...]
 
 
 def start(
-    spark: SparkSession, chosen: Settings, on_batch: OnBatch = ignore_report
+    spark: SparkSession | None,
+    chosen: Settings,
+    on_batch: OnBatch = ignore_report,
 ) -> periodic.PeriodicQuery:
     """Start the query; it looks each second.
 
+    Args:
+        spark: Of the driver that this runs in; None in a process of its own, which
+            only the embedded engine can.
+        chosen: Which lake.
+        on_batch: Told of each look that wrote.
+
     Raises:
-        FixSetup: Another driver writes silver, or a table is of another version.
+        FixSetup: Another process does it, or a table is of another version.
     """
     lake = chosen.lake
     ensure_tables(lake.root, [RECORDS, *_COLUMNS, FEATURES])
-    fence = open_fence(lake.root, "silver", lake.lease_s)
+    fence = open_fence(lake.root, "silver" if spark else periodic.WRITER, lake.lease_s)
     # Transactions are settings of a session: those of this thread stay its own.
-    committer = open_committer(lake, fence, spark.newSession())
+    committer = open_committer(lake, fence, spark and spark.newSession())
     minutes = Minutes(lake, committer, on_batch)
     return periodic.PeriodicQuery(QUERY, minutes.look, _EVERY_S)
 

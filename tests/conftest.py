@@ -14,6 +14,7 @@ hypothesis.settings.register_profile("tickhouse", deadline=None)
 hypothesis.settings.load_profile("tickhouse")
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in its own
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep what shares something dear in one worker: the JVM, or fixtures of a file."""
     for item in items:

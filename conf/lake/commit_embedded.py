@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import CommitProperties, DeltaTable, write_deltalake
 from deltalake import Transaction as AppTransaction
+from deltalake.exceptions import CommitFailedError
 from deltalake.table import TableMerger
 from pyspark.sql import DataFrame
 
@@ -32,6 +33,7 @@ from conf.settings import LakeSettings
 # 4,096 rows a second. A MERGE reads whole files, and rows that come 30 s out of order
 # make it read the newest compacted one; at 32 MiB that alone took 150 ms.
 _COMPACT_TARGET_BYTES = 4 * 1024 * 1024
+_MOST_RETRIES = 4
 
 
 class ArrowBatch:
@@ -126,7 +128,7 @@ class EmbeddedCommitter:
             table = self._open(contract)
             if _is_done(table, transaction):
                 return Written(0, None)
-            written = Written(write(table), table.version())
+            written = _retried(table, write)
             self._maintain(contract, table)
             return written
 
@@ -143,9 +145,41 @@ class EmbeddedCommitter:
         commits = self._commits.get(contract.name, 0) + 1
         self._commits[contract.name] = commits
         if commits % self._lake.compact_every == 0:
-            table.optimize.compact(target_size=_COMPACT_TARGET_BYTES)
+            self._compact(contract, table)
         if commits % (self._lake.compact_every * COMPACTIONS_PER_TIDYING) == 0:
             tidy_in_background(self._lake.root, contract)
+
+    def _compact(self, contract: TableContract, table: DeltaTable) -> None:
+        """Compact, unless another process is doing it.
+
+        deltalake 1.6 lets two compactions of the same files both succeed, and then each
+        of their rows is there twice: so one at a time, and from the newest version on.
+        """
+
+        def compact(table: DeltaTable) -> int:
+            done = table.optimize.compact(target_size=_COMPACT_TARGET_BYTES)
+            return int(done["numFilesAdded"])
+
+        with self._fence.alone(contract.name) as is_alone:
+            if is_alone:
+                table.update_incremental()
+                _retried(table, compact)
+
+
+def _retried(table: DeltaTable, write: Callable[[DeltaTable], int]) -> Written:
+    """Write, again when another process committed what it would have read.
+
+    ``silver.bars`` has two writers, each with a lease of its own.
+
+    Raises:
+        CommitFailedError: Others were first again and again.
+    """
+    for _ in range(_MOST_RETRIES):
+        try:
+            return Written(write(table), table.version())
+        except CommitFailedError:
+            table.update_incremental()
+    return Written(write(table), table.version())
 
 
 def _merge(

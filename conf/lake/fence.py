@@ -85,6 +85,21 @@ class Fence:
             self.check()
             yield
 
+    @contextmanager
+    def alone(self, table: str) -> Iterator[bool]:
+        """Tell whether no other process is in here for a table; never wait for it.
+
+        A process that is stopped in here keeps the others out until it ends.
+        """
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with self._path.with_name(f"{table}.alone").open("w") as lock:
+            try:
+                fcntl.flock(lock.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+            else:
+                yield True
+
     def check(self) -> None:
         """Return if this process may commit.
 

@@ -10,6 +10,9 @@ from conf.lake.roots import absolute
 from conf.logs import get_logger
 from conf.settings import LakeSettings
 
+WRITER = "minutes"
+"""Whose lease the queries commit under that have a process of their own."""
+
 _STOP_S = 60.0
 _log = get_logger(__name__)
 

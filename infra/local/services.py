@@ -29,8 +29,8 @@ from infra.local.state import (
 )
 
 SIMULATOR, PRODUCER, LAKE, EMULATOR = "simulator", "producer", "lake", "emulator"
-API, QUALITY = "api", "quality"
-DRAIN_ORDER = (SIMULATOR, PRODUCER, LAKE, QUALITY, API, EMULATOR)
+API, MINUTES, QUALITY = "api", "minutes", "quality"
+DRAIN_ORDER = (SIMULATOR, PRODUCER, LAKE, MINUTES, QUALITY, API, EMULATOR)
 """The order of the flow: what comes first has nothing more to say to the next."""
 
 _HOST = "127.0.0.1"
@@ -47,6 +47,8 @@ def services(settings: Settings) -> list[Service]:
     if has_simulator(settings):
         found.append(_simulator(settings))
     found += [_api(settings), _lake(settings), _producer(settings)]
+    if settings.lake.engine == "embedded":
+        found.append(_minutes(settings))
     return [*found, _quality(settings)] if settings.quality.enabled else found
 
 
@@ -201,6 +203,22 @@ def _producer(settings: Settings) -> Service:
         drain_within_s=25,
         drain_rank=DRAIN_ORDER.index(PRODUCER),
         state_file=state_file,
+    )
+
+
+def _minutes(settings: Settings) -> Service:
+    state_file = run_folder(settings) / "minutes.json"
+    return Service(
+        name=MINUTES,
+        command=_module("infra.minutes"),
+        environment=environment(settings),
+        ready=lambda: _is_live(state_file, LakeStatus),
+        ready_within_s=120,
+        # What it does not derive then, the next start does.
+        drain_within_s=60,
+        drain_rank=DRAIN_ORDER.index(MINUTES),
+        state_file=state_file,
+        awaited=False,
     )
 
 

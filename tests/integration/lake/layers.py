@@ -19,6 +19,7 @@ import silver.late
 import silver.minutes
 from conf.lake.create import ensure_tables
 from conf.lake.fence import open_fence
+from conf.lake.periodic import WRITER
 from conf.lake.read import scan
 from conf.lake.roots import table_uri
 from conf.lake.tables import RECORDS, TABLES, TableContract
@@ -136,6 +137,7 @@ class Layers:
 
     def release(self) -> None:
         """Give up the leases, and with them the threads that renew them."""
-        for layer in sorted({contract.layer for contract in TABLES.values()}):
+        layers = {contract.layer for contract in TABLES.values()}
+        for writer in (*sorted(layers), WRITER):
             lake = self.chosen.lake
-            open_fence(lake.root, layer, lake.lease_s).release()
+            open_fence(lake.root, writer, lake.lease_s).release()

@@ -1,13 +1,20 @@
-"""The few times that bound a MERGE stand for all times of its rows."""
+"""Few times bound a MERGE of many rows; two processes may write one table."""
 
+import threading
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
+from deltalake import DeltaTable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conf.lake.commit import ranges_of
-from conf.lake.commit_embedded import event_times
+from conf.lake.commit import Transaction, ranges_of
+from conf.lake.commit_embedded import EmbeddedCommitter, event_times
+from conf.lake.create import ensure_tables
+from conf.lake.fence import Fence
+from conf.lake.roots import table_uri
 from conf.lake.tables import TRADES
+from conf.settings import LakeSettings
 from tests.unit.conf.lake.rows import trades
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -28,3 +35,36 @@ def test_they_are_two_per_minute_in_utc():
 
     assert sorted(few) == [seconds[i] for i in (0, 59, 60, 119)]
     assert {time.utcoffset() for time in few} == {timedelta(0)}
+
+
+def test_two_processes_merge_into_one_table_and_compact_it(tmp_path: Path):
+    """Each has a lease of its own, as the two writers of ``silver.bars`` have."""
+    lake = LakeSettings(root=str(tmp_path / "lake"), compact_every=2)
+    ensure_tables(lake.root, [TRADES])
+    start, failures = threading.Barrier(2), []
+
+    def write(name: str) -> None:
+        fence = Fence(tmp_path / f"{name}.json", lake.lease_s, failures.append)
+        fence.acquire()
+        committer = EmbeddedCommitter(lake, fence)
+        try:
+            for batch in range(8):
+                rows = trades(NOON + timedelta(minutes=batch), NOON)
+                start.wait(30)
+                committer.insert_missing(TRADES, rows, Transaction(name, batch))
+        except Exception as error:
+            failures.append(error)
+            start.abort()
+        finally:
+            fence.release()
+
+    writers = [threading.Thread(target=write, args=(name,)) for name in ("a", "b")]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+
+    assert failures == []
+    held = DeltaTable(table_uri(lake.root, TRADES)).to_pyarrow_table()
+    keys = held.select(["event_time_ns", "trade_id"]).to_pylist()
+    assert len(keys) == len({tuple(key.values()) for key in keys}) == 9

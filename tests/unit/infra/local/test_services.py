@@ -13,7 +13,9 @@ from infra.local.services import DRAIN_ORDER, require_free, require_setup, servi
 
 def test_each_process_starts_after_what_it_needs():
     names = [service.name for service in services(configuration.load())]
-    assert names == ["emulator", "simulator", "api", "lake", "producer", "quality"]
+    assert names == [
+        *("emulator", "simulator", "api", "lake", "producer", "minutes", "quality")
+    ]
 
 
 def test_the_drain_follows_the_flow():
@@ -22,7 +24,7 @@ def test_the_drain_follows_the_flow():
     )
     assert [service.name for service in table] == list(DRAIN_ORDER)
     assert (
-        *("simulator", "producer", "lake", "quality", "api", "emulator"),
+        *("simulator", "producer", "lake", "minutes", "quality", "api", "emulator"),
     ) == DRAIN_ORDER
 
 
@@ -32,7 +34,7 @@ def test_alpaca_and_aws_need_no_double():
         kinesis=KinesisSettings(endpoint_url=None),
     )
     names = [service.name for service in services(chosen)]
-    assert names == ["api", "lake", "producer", "quality"]
+    assert names == ["api", "lake", "producer", "minutes", "quality"]
 
 
 def test_validation_can_be_turned_off_and_is_not_vital():
