@@ -137,9 +137,8 @@ class Detector:
         times = trades["event_time"]
         first = pc.min(times.filter(pc.greater_equal(times, pa.scalar(since)))).as_py()
         time, day = pc.field("event_time"), pc.field("day")
-        return self._trades.find(
-            (day >= since.date()) & (time >= since) & (time < first) & _IS_LIVE
-        )
+        before = (day >= since.date()) & (time >= since) & (time < first)
+        return self._trades.find(before).filter(_IS_LIVE)
 
     def _read_context(self, day: date) -> Context:
         """Return the halts and price bands of a day and the one before."""

@@ -6,7 +6,7 @@ as far as the query has read: nothing else need be remembered, whatever is resta
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import duckdb
@@ -92,12 +92,15 @@ class CorrectedWindows:
     def _matched(self) -> pa.Table:
         """Return the corrections of the newest two days; at first, of all."""
         days = sorted({str(p["day"]) for p in self._corrections.partitions()})
-        chosen = pc.field("match_state") == MATCHED
         if self._looked_at is not None:
-            newest = [datetime.fromisoformat(day).date() for day in days[-2:]]
-            chosen &= pc.field("day").isin(newest)
+            days = days[-2:]
+        read = pc.field("day").isin([date.fromisoformat(day) for day in days])
+        # Not in the same filter: pyarrow cannot compare a text with the statistics of
+        # a file that a MERGE wrote.
         dataset = self._corrections.to_pyarrow_dataset()
-        return dataset.to_table(_CORRECTION_COLUMNS, chosen)
+        rows = dataset.to_table([*_CORRECTION_COLUMNS, "match_state"], read)
+        is_matched = pc.equal(rows["match_state"].cast(pa.string()), MATCHED)
+        return rows.filter(is_matched).select(_CORRECTION_COLUMNS)
 
     def _stale(self, matched: pa.Table) -> list[Key]:
         """Return the windows that reflect another number of corrections, by time."""

@@ -133,25 +133,33 @@ class TradeArchive:
 
     def bars_in(self, windows: Collection[Window]) -> Iterable[Bar]:
         """See ``Archive.bars_in``."""
-        bars = bars_of(self._trades.find(within(windows)))
+        bars = bars_of(self._find(windows))
         return [bar for bar in bars if (bar.symbol, bar.window_start_ns) in windows]
 
     def trades_in(self, windows: Collection[Window]) -> Iterable[Trade]:
         """See ``Archive.trades_in``."""
-        trades = trades_of(self._trades.find(within(windows)))
+        trades = trades_of(self._find(windows))
         return [t for t in trades if window_of(t.symbol, t.event_time_ns) in windows]
+
+    def _find(self, windows: Collection[Window]) -> pa.Table:
+        return of_symbols(self._trades.find(within(windows)), windows)
 
 
 def within(windows: Collection[Window]) -> pc.Expression:
     """Return a condition on ticks that is met in some windows, and seldom elsewhere."""
     starts = [moment(start_ns) for _, start_ns in windows]
     condition = pc.field("day").isin(sorted({start.date() for start in starts}))
-    condition &= pc.field("symbol").isin(sorted({symbol for symbol, _ in windows}))
     ranges = pc.scalar(False)
     for first, last in ranges_of(starts, gap=_MINUTE):
         time = pc.field("event_time")
         ranges |= (time >= first) & (time < last + _MINUTE)
     return condition & ranges
+
+
+def of_symbols(rows: pa.Table, windows: Collection[Window]) -> pa.Table:
+    """Return the rows of symbols that have one of some windows."""
+    symbols = pa.array({symbol for symbol, _ in windows}, pa.string())
+    return rows.filter(pc.is_in(rows["symbol"], symbols))
 
 
 def moment(time_ns: int) -> datetime:

@@ -73,6 +73,10 @@ class Changes:
         """Return all rows of ``version`` that meet a condition.
 
         Statistics skip files by the leading columns, and partitions by ``day``.
+
+        Args:
+            where: On days, times and numbers. Texts are for the caller to compare:
+                pyarrow cannot do it with the statistics of a file that a MERGE wrote.
         """
         found = self._table.to_pyarrow_dataset().to_table(self._columns, where)
         return found.cast(self._schema)
