@@ -3,8 +3,8 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test check dashboard smoke e2e faults planted train status stop reset \
-	doctor sql evidence docs format requirements clean
+.PHONY: help run test check dashboard smoke e2e faults bench planted train backtest status \
+	stop reset doctor sql quality rejects evidence docs format requirements clean
 
 UV_VERSION := 0.13.9
 UV := $(or $(shell command -v uv),.tools/bin/uv)
@@ -33,7 +33,7 @@ run: $(READY) dashboard ## Run everything: RATE= SYMBOLS= REPLAY=folder SPEED= P
 test: $(READY) ## Run the unit, integration, contract and page tests: ARGS= for pytest
 	@$(INFRA) doctor --quiet
 	@$(call with_node,page-test)
-	@.venv/bin/pytest $(ARGS)
+	@.venv/bin/pytest -n 2 --dist loadgroup $(ARGS)
 
 check: $(READY) ## Check format, lint, types, import rules, secrets
 	.venv/bin/ruff format --check .
@@ -60,15 +60,26 @@ e2e: $(NPM_READY) ## Walk the running page in Chromium: URL= SHOTS=folder OUT= M
 faults: $(READY) ## Let everything go wrong, judge every row: SEED= OUT=
 	@$(INFRA) faults $(call flag,SEED,seed) $(call flag,OUT,out)
 
+bench: $(READY) ## Measure it beside what one would pick instead: DATA= SEED= QUICK=1 OUT=
+	@$(INFRA) bench $(call flag,DATA,data) $(call flag,SEED,seed) \
+		$(if $(QUICK),--quick) $(call flag,OUT,out)
+
 planted: $(RL_READY) ## Train where the best policy is known: ALGO= SEEDS= QUICK=1 ONLY= OUT=
 	@.venv/bin/python -m models planted $(call flag,ALGO,algo) \
 		$(call flag,SEEDS,seeds) $(if $(QUICK),--quick) $(call flag,ONLY,only) \
 		$(call flag,OUT,out)
 
-train: $(RL_READY) ## Walk forward over recorded bars: BARS=file ALGO= SEEDS= STEPS= OUT=
+train: $(RL_READY) ## Walk forward over the lake: SYMBOL= AS_OF= or BARS=file; ALGO= SEEDS= …
 	@.venv/bin/python -m models train $(call flag,BARS,bars) \
+		$(call flag,SYMBOL,symbol) $(call flag,AS_OF,as-of) \
 		$(call flag,ALGO,algo) $(call flag,SEEDS,seeds) \
-		$(call flag,STEPS,steps) $(call flag,OUT,out)
+		$(call flag,STEPS,steps) $(call flag,OUT,out) $(if $(KEEP),--keep)
+
+backtest: $(READY) ## Play a model over the lake: MODEL= AS_OF= SYMBOLS= FIRST= LAST= OUT=
+	@.venv/bin/python -m models backtest $(call flag,MODEL,model) \
+		$(call flag,AS_OF,as-of) $(call flag,SYMBOLS,symbols) \
+		$(call flag,FIRST,first) $(call flag,LAST,last) \
+		$(call flag,PIN,pin) $(call flag,OUT,out)
 
 status: $(READY) ## Show what runs, its rates, lag and disk
 	@$(INFRA) status $(PROFILE_FLAG)
@@ -84,6 +95,12 @@ doctor: $(READY) ## Say what this machine lacks, and the line that mends it
 
 sql: $(READY) ## Open a DuckDB shell with every table: AS_OF=time, pin or version
 	@$(INFRA) sql $(call flag,AS_OF,as-of) $(PROFILE_FLAG)
+
+quality: $(READY) ## Validate what is new in the lake, and write the Data Docs
+	@$(INFRA) quality run $(PROFILE_FLAG)
+
+rejects: $(READY) ## Judge rejected messages again, after a rule was mended
+	@$(INFRA) rejects replay $(PROFILE_FLAG)
 
 evidence: $(READY) ## Measure an issue's bounds: ISSUE=main-job ONLY=smoke
 	@$(INFRA) evidence $(ISSUE) $(call flag,ONLY,only)

@@ -15,6 +15,7 @@ from fastapi.routing import APIRoute
 from pydantic.json_schema import models_json_schema
 from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.staticfiles import StaticFiles
 
 from api.lake import Lake
 from api.metrics import MeasuredRequests, Metrics
@@ -125,6 +126,10 @@ def _serve_pages(app: FastAPI, settings: Settings) -> None:
         )
 
     app.include_router(unknown)
+    data_docs = StaticFiles(directory=settings.data_docs, html=True, check_dir=False)
+    # Validation writes them later, if it runs at all: until then, 404 and not an error.
+    data_docs.config_checked = True
+    app.mount("/quality", data_docs, name="data_docs")
     if (settings.api.dashboard / "index.html").exists():
         app.frontend("/", directory=settings.api.dashboard, check_dir=True)
         return

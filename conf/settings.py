@@ -4,6 +4,8 @@ Order of precedence: flags > environment > ``.env`` > ``conf/<profile>.toml`` > 
 An environment variable is ``TICKHOUSE_`` + section + ``__`` + field in capitals:
 ``TICKHOUSE_KINESIS__SHARDS=4``. Credentials keep the names their owners gave them:
 ``ALPACA_API_KEY``, ``ALPACA_SECRET_KEY`` and boto3's own chain for AWS.
+
+Long because what can be chosen has one list.
 """
 
 from functools import reduce
@@ -83,10 +85,21 @@ class AlpacaSettings(_Section):
     trades: Names = Field(DEFAULT_SYMBOLS, description="Symbols of the trades")
     quotes: Names = Field(DEFAULT_SYMBOLS, description="Symbols of the quotes")
     bars: Names = Field(DEFAULT_SYMBOLS, description="Symbols of the minute bars")
-    updated_bars: Names = Field([], description="Symbols of the restated minute bars")
+    updated_bars: Names = Field(
+        DEFAULT_SYMBOLS, description="Symbols of the restated minute bars"
+    )
     daily_bars: Names = Field([], description="Symbols of the day bars")
-    statuses: Names = Field([], description="Symbols of halts and resumptions")
-    lulds: Names = Field([], description="Symbols of limit up, limit down")
+    statuses: Names = Field(
+        DEFAULT_SYMBOLS, description="Symbols of halts and resumptions"
+    )
+    lulds: Names = Field(DEFAULT_SYMBOLS, description="Symbols of limit up, limit down")
+    trade_updates: bool = Field(
+        False, description="The account's order updates too, into silver.orders"
+    )
+    account_url: str | None = Field(
+        None,
+        description="Account stream; empty: Alpaca's paper account, or the simulator's",
+    )
     plan: Literal["free", "paid"] = Field(
         "free", description="free: at most 30 symbols of trades and quotes on iex"
     )
@@ -213,8 +226,19 @@ class WatchSettings(_Section):
     webhook_url: str | None = Field(
         None, description="Alerts are posted there as JSON; empty: only logged"
     )
+    sns_topic_arn: str | None = Field(
+        None, description="Alerts are published to this topic too; empty: to none"
+    )
     disconnected_s: Positive = Field(
         30, description="An alert when not connected for so long"
+    )
+
+
+class LambdaSettings(_Section):
+    """The producer as an AWS Lambda function: one invocation follows the other."""
+
+    leave_before_s: Positive = Field(
+        10, description="The feed is left so long before the time limit, to drain"
     )
 
 
@@ -257,6 +281,14 @@ class LatestSettings(_Section):
     every_s: PositiveFloat = Field(1.0, description="Time between two writes")
 
 
+class AgentSettings(_Section):
+    """The agent that decides on closed bars."""
+
+    registry: Location = Field(
+        "var/models/registry", description="URI or folder of the models"
+    )
+
+
 class SparkSettings(_Section):
     """The one Spark driver of a local run."""
 
@@ -266,7 +298,7 @@ class SparkSettings(_Section):
     )
     ui_port: Port = Field(4040, description="Next free port if taken")
     rehearse: bool = Field(
-        True, description="Warm the driver up on a throw-away lake before it is live"
+        True, description="Warm a driver without checkpoints up before it is live"
     )
 
 
@@ -292,6 +324,23 @@ class ApiSettings(_Section):
     )
 
 
+class QualitySettings(_Section):
+    """Validation: what the tables promise, checked beside the stream."""
+
+    enabled: bool = Field(True, description="Validate while the pipeline runs")
+    every_s: PositiveFloat = Field(30.0, description="Time between two validations")
+    max_rows: Positive = Field(
+        250_000, description="Rows of one table that one validation takes at most"
+    )
+    fresh_s: Positive = Field(
+        60, description="Older on arrival, or longer without rows, is not fresh"
+    )
+    docs_every_s: PositiveFloat = Field(
+        600.0, description="Data Docs are built anew so often, and when a verdict turns"
+    )
+    keep_days: Positive = Field(30, description="Results older than this are deleted")
+
+
 class StorageSettings(_Section):
     """Disk budget of a local run."""
 
@@ -315,12 +364,20 @@ class Settings(_Section):
     spool: SpoolSettings = SpoolSettings()
     backfill: BackfillSettings = BackfillSettings()
     watch: WatchSettings = WatchSettings()
+    aws_lambda: LambdaSettings = LambdaSettings()
     emulator: EmulatorSettings = EmulatorSettings()
     lake: LakeSettings = LakeSettings()
     latest: LatestSettings = LatestSettings()
+    agent: AgentSettings = AgentSettings()
     spark: SparkSettings = SparkSettings()
     api: ApiSettings = ApiSettings()
+    quality: QualitySettings = QualitySettings()
     storage: StorageSettings = StorageSettings()
+
+    @property
+    def data_docs(self) -> Path:
+        """Where validation writes its pages, which the API serves as ``/quality``."""
+        return self.var / "quality" / "docs"
 
 
 def load(**flags: object) -> Settings:

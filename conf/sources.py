@@ -28,10 +28,16 @@ CREDENTIALS = {
 """Setting -> Alpaca's own names for it; of two that are given, the later one wins."""
 FOREIGN_NAMES = frozenset(name for names in CREDENTIALS.values() for name in names)
 
+CHANNELS = tuple(
+    f"alpaca.{channel}"
+    for channel in ("trades", "quotes", "bars", "updated_bars", "statuses", "lulds")
+)
+"""The channels that have the chosen symbols when nobody says otherwise."""
+
 FLAGS = {
     "profile": ("profile",),
     "rate": ("simulator.rate_per_s",),
-    "symbols": ("simulator.symbols", "alpaca.trades", "alpaca.quotes", "alpaca.bars"),
+    "symbols": ("simulator.symbols", *CHANNELS),
     "feed": ("alpaca.feed",),
     "replay": ("simulator.replay",),
     "speed": ("simulator.speed",),
@@ -106,7 +112,7 @@ def _implied_symbols(given: Mapping[str, Given]) -> Layer:
         symbols = Given("FAKEPACA", "alpaca.feed: the only symbol of test")
     else:
         return {}
-    return dict.fromkeys(("alpaca.trades", "alpaca.quotes", "alpaca.bars"), symbols)
+    return dict.fromkeys(CHANNELS, symbols)
 
 
 def _from_flags(flags: Mapping[str, object]) -> Layer:

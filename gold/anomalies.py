@@ -36,6 +36,7 @@ WARM_UP = timedelta(minutes=5)
 HALT_CODES = frozenset({"H", "P", "2"})
 """Status codes that stop trading: tape C's H and P (a pause), tapes A and B's 2."""
 _IS_LIVE = pc.field("kind") == "data"
+_LIVE = {"kind": ["data"]}
 _log = get_logger(__name__)
 
 
@@ -137,8 +138,9 @@ class Detector:
         times = trades["event_time"]
         first = pc.min(times.filter(pc.greater_equal(times, pa.scalar(since)))).as_py()
         time, day = pc.field("event_time"), pc.field("day")
-        before = (day >= since.date()) & (time >= since) & (time < first)
-        return self._trades.find(before).filter(_IS_LIVE)
+        return self._trades.find(
+            (day >= since.date()) & (time >= since) & (time < first), _LIVE
+        )
 
     def _read_context(self, day: date) -> Context:
         """Return the halts and price bands of a day and the one before."""

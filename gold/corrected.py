@@ -6,7 +6,7 @@ as far as the query has read: nothing else need be remembered, whatever is resta
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import duckdb
@@ -17,6 +17,7 @@ from deltalake import DeltaTable
 from conf.lake.commit import ranges_of
 from conf.lake.files import offline_connection
 from conf.lake.roots import table_uri
+from conf.lake.rows import find_rows
 from conf.lake.tables import CORRECTIONS, SYMBOL_STATS, TRADES
 from conf.logs import get_logger
 from conf.market.conditions import NO_VOLUME
@@ -92,15 +93,14 @@ class CorrectedWindows:
     def _matched(self) -> pa.Table:
         """Return the corrections of the newest two days; at first, of all."""
         days = sorted({str(p["day"]) for p in self._corrections.partitions()})
+        chosen = pc.scalar(True)
         if self._looked_at is not None:
-            days = days[-2:]
-        read = pc.field("day").isin([date.fromisoformat(day) for day in days])
-        # Not in the same filter: pyarrow cannot compare a text with the statistics of
-        # a file that a MERGE wrote.
-        dataset = self._corrections.to_pyarrow_dataset()
-        rows = dataset.to_table([*_CORRECTION_COLUMNS, "match_state"], read)
-        is_matched = pc.equal(rows["match_state"].cast(pa.string()), MATCHED)
-        return rows.filter(is_matched).select(_CORRECTION_COLUMNS)
+            newest = [datetime.fromisoformat(day).date() for day in days[-2:]]
+            chosen = pc.field("day").isin(newest)
+        matched = {"match_state": [MATCHED]}
+        return find_rows(
+            self._corrections, CORRECTIONS, _CORRECTION_COLUMNS, chosen, matched
+        )
 
     def _stale(self, matched: pa.Table) -> list[Key]:
         """Return the windows that reflect another number of corrections, by time."""

@@ -23,6 +23,7 @@ from conf.lake.streams import (
 from conf.lake.tables import CORRECTIONS, LATENCY, RECORDS, SYMBOL_STATS, TRADES
 from conf.logs import get_logger
 from conf.settings import Settings
+from gold import signals
 from gold.corrected import CorrectedWindows
 from gold.export import export_closed_days
 from gold.latency import Latency
@@ -136,4 +137,4 @@ def _export(root: str) -> None:
 
 
 if __name__ == "__main__":
-    run_alone(QUERY, start)
+    run_alone(QUERY, start, signals.start)

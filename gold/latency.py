@@ -118,9 +118,9 @@ class Latency:
         """Return the live trades of one file; none if its day was dropped meanwhile."""
         try:
             file = ds.dataset(path, _SCHEMA, format="parquet", filesystem=self._files)
-            return file.to_table(_COLUMNS, pc.field("kind") == "data")
+            return file.to_table().filter(pc.field("kind") == "data")
         except FileNotFoundError:
-            return _SCHEMA.empty_table().select(_COLUMNS)
+            return _SCHEMA.empty_table()
 
 
 def hops(

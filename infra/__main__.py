@@ -18,6 +18,7 @@ from rich.console import Console
 from conf import logs
 from conf.errors import FixSetup
 from conf.settings import Settings, explain, load
+from infra.quality.commands import quality, rejects
 
 app = typer.Typer(
     name="python -m infra",
@@ -27,6 +28,8 @@ app = typer.Typer(
 )
 config = typer.Typer(help="What was chosen, and where.", no_args_is_help=True)
 app.add_typer(config, name="config")
+app.add_typer(quality, name="quality")
+app.add_typer(rejects, name="rejects")
 
 Rate = Annotated[int | None, typer.Option(min=1, help="Messages per second.")]
 Symbols = Annotated[str | None, typer.Option(metavar="AAPL,MSFT", help="Symbols.")]
@@ -131,6 +134,42 @@ def faults(
     from infra.local.campaign import run as campaign
 
     result = campaign.run(_settings(), seed=seed, only=only, keep=keep)
+    _print_json(result, out)
+    raise typer.Exit(1 if result["broken"] else 0)
+
+
+@app.command()
+def bench(
+    *,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            file_okay=False,
+            resolve_path=True,
+            help="Recorded *.jsonl.gz instead of the simulated market.",
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Same seed, same recording.")] = 7,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="A minute, without the Spark rivals.")
+    ] = False,
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--only", metavar="NAME", help="Only this one; repeatable."),
+    ] = None,
+    out: Out = None,
+) -> None:
+    """Run this pipeline and what one would pick instead on one recording.
+
+    Each is killed once, and no speed is told without what it lost, doubled or altered.
+    The last line is one JSON object; its `broken` says what this pipeline did wrong.
+    """
+    from infra.local.bench import run as benchmark
+
+    plan = benchmark.QUICK if quick else benchmark.FULL
+    plan = plan.only(only) if only else plan
+    result = benchmark.bench(_settings(), plan, typer.echo, data=data, seed=seed)
     _print_json(result, out)
     raise typer.Exit(1 if result["broken"] else 0)
 

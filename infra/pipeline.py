@@ -20,6 +20,7 @@ from pyspark.sql import SparkSession
 import bronze.job
 import gold.anomalies
 import gold.job
+import gold.signals
 import silver.job
 import silver.late
 import silver.minutes
@@ -30,11 +31,11 @@ from conf.lake.maintenance import drop_oldest_day
 from conf.lake.roots import absolute
 from conf.lake.session import build_session
 from conf.lake.streams import BatchReport, Checkpoint, Query
-from conf.lake.tables import TABLES
+from conf.lake.tables import RESULTS, TABLES
 from conf.settings import Settings
 from infra.local.disk import OVER_BUDGET
 from infra.local.state import DiskStatus, read
-from infra.rehearsal import ROUNDS, rehearse
+from infra.rehearsal import rehearse
 from producer.kinesis import ensure_stream
 
 _log = logs.get_logger(__name__)
@@ -108,10 +109,11 @@ class Queries:
         self._gold = gold.job.start(*self._context)
         self._anomalies = gold.anomalies.start(*self._context)
         self._minutes = silver.minutes.start(*self._context)
+        self._signals = gold.signals.start(*self._context)
 
     def __iter__(self) -> Iterator[Query]:
         yield from (self._bronze, self._silver, self._late, self._gold)
-        yield from (self._anomalies, self._minutes)
+        yield from (self._anomalies, self._minutes, self._signals)
 
     def finish(self) -> None:
         """Let each query process all that is there, in the order of the flow.
@@ -128,6 +130,7 @@ class Queries:
         gold.job.finish(self._gold)
         self._anomalies.processAllAvailable()
         self._minutes.processAllAvailable()
+        self._signals.processAllAvailable()
         for query in self:
             query.stop()
 
@@ -175,7 +178,9 @@ class DiskBudget:
         self._acted_on_ns = written_ns
         told = read(self._reading, DiskStatus)
         if told is not None and told.state == OVER_BUDGET:
-            day = drop_oldest_day(self._root, TABLES.values())
+            # Of its results, validation itself deletes the old ones.
+            own = [table for table in TABLES.values() if table is not RESULTS]
+            day = drop_oldest_day(self._root, own)
             _log.warning("over the disk budget", used_gb=told.used_gb, dropped=day)
 
 
@@ -207,11 +212,11 @@ def _run(chosen: Settings, status: Status, stop: threading.Event) -> None:
     # Spark reads before the producer writes: on an empty endpoint nobody else made it.
     ensure_stream(open_client(chosen.kinesis), chosen.kinesis)
     spark = build_session(chosen)
-    if chosen.spark.rehearse:
+    # One that comes back finds rows waiting: they are rehearsal enough.
+    comes_back = Checkpoint(chosen.lake, silver.job.QUERY).has_begun()
+    if chosen.spark.rehearse and not comes_back:
         status.note(state="rehearsing")
-        # One that comes back finds rows waiting: it is enough that plans are compiled.
-        comes_back = Checkpoint(chosen.lake, silver.job.QUERY).has_begun()
-        rehearse(spark, chosen, rounds=1 if comes_back else ROUNDS)
+        rehearse(spark, chosen)
     queries = Queries(spark, chosen, status)
     url = spark.sparkContext.uiWebUrl
     status.note(state="live", ui_url=url)

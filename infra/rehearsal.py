@@ -3,7 +3,8 @@
 Spark compiles a plan when it first meets it, and the JVM a method after thousands of
 calls: the first minute of a cold driver is three times slower than the next. So the
 real queries first work through a few seconds of a simulated market; whoever feeds the
-driver then meets a warm one. The true lake, stream and checkpoints are not touched.
+driver then meets a warm one; one that comes back to its checkpoints finds rows waiting
+and rehearses nothing. The true lake, stream and checkpoints are not touched.
 """
 
 import shutil

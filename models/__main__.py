@@ -12,14 +12,18 @@ from rich.console import Console
 
 from conf.errors import FixSetup
 from conf.settings import ROOT
-from models.account import Costs
-from models.history import proves_honest, read_bars, tape_of
 from models.planted_table import QUICK_ROWS, broken, markets
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 _ROOT = ROOT / "var" / "models"
 _NOTES = _ROOT / "planted"
+_LAKE = str(ROOT / "var" / "lake")
+_REGISTRY = str(_ROOT / "registry")
 QUICK_STEPS = 200_000
+_AsOf = Annotated[
+    str, typer.Option(help="Time, pin or table@version; by default the newest")
+]
+_RegistryOption = Annotated[str, typer.Option(help="URI or folder of the models")]
 _told = Console(stderr=True, highlight=False)
 
 
@@ -69,7 +73,12 @@ def planted(
 
 @app.command()
 def train(
-    bars: Annotated[Path, typer.Option(help="Parquet file of one symbol's bars")],
+    bars: Annotated[
+        Path | None, typer.Option(help="Parquet file of one symbol's bars")
+    ] = None,
+    lake: Annotated[str, typer.Option(help="Without bars: URI or folder")] = _LAKE,
+    symbol: Annotated[str, typer.Option(help="Of the lake")] = "AAPL",
+    as_of: _AsOf = "",
     algo: Annotated[str, typer.Option(help="maskable-ppo, ppo, dqn, qr-dqn")] = (
         "maskable-ppo"
     ),
@@ -80,36 +89,102 @@ def train(
     session_days: Annotated[
         int, typer.Option(help="Days that the indicators take for one session", min=1)
     ] = 21,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Add the model to the registry")
+    ] = False,
     out: Annotated[Path | None, typer.Option(help="File for the last line")] = None,
 ) -> None:
-    """Walk forward over recorded bars and say whether there is an edge."""
-    from models.study import Plan, Study
+    """Walk forward over recorded bars or the lake and say whether there is an edge."""
+    from conf.lake.manifest import pin
+    from models.history import study_of_bars
+    from models.lake_study import study_of_lake
+
+    if bars is not None:
+        data = study_of_bars(bars, spread_bps, session_days)
+    else:
+        data = study_of_lake(lake, symbol, as_of, spread_bps)
+    # What there is to learn from is told before torch is asked for.
+    from models.publish import keep_model
+    from models.study import Study
     from models.train import RECIPES
 
     if algo not in RECIPES:
         raise typer.BadParameter(f"{algo}: {', '.join(RECIPES)}")
-    known = read_bars(bars)
-    leaks = proves_honest(known, spread_bps, session_days)
-    if leaks:
-        raise FixSetup(str(bars), f"looks ahead: {leaks}", "Mend models/history.py")
-    tape = tape_of(known, spread_bps, session_days)
-    bars_a_day = round(len(tape) / len(np.unique(tape.session)))
-    plan = Plan(
-        name=bars.stem,
-        configuration=f"{algo} {steps} steps",
-        costs=Costs(),
-        seeds=seeds,
-        folds=folds,
-        embargo=2 * session_days * bars_a_day,
-        first_share=0.5,
-        episode_bars=21 * bars_a_day,
-        bars_a_day=bars_a_day,
-        bars_a_year=252.0 * bars_a_day,
-    )
     recipe = replace(RECIPES[algo], steps=steps)
-    found = Study(tape, recipe, plan, _ROOT / "studies", _told.print).run()
+    plan = data.plan(f"{algo} {steps} steps", seeds, folds)
+    found = Study(data.tape, recipe, plan, _ROOT / "studies", _told.print).run()
     _told.print(found.evidence.verdict)
-    _end({"bars": bars.stem, "algorithm": algo, **_readable(asdict(found))}, out)
+    last = {"data": data.source, "algorithm": algo, **_readable(asdict(found))}
+    if keep:
+        last |= keep_model(data, recipe, found.evidence, _REGISTRY, _told.print)
+        if data.manifest is not None:
+            reason = f"what {last['version']} learnt from"
+            pin(lake, f"model-{last['version']}", reason=reason, cut=data.manifest)
+    _end(last, out)
+
+
+@app.command()
+def backtest(
+    lake: Annotated[str, typer.Option(help="URI or folder")] = _LAKE,
+    model: Annotated[str, typer.Option(help="Version; by default the champion")] = "",
+    as_of: _AsOf = "",
+    symbols: Annotated[str, typer.Option(help="By commas; by default all")] = "",
+    first: Annotated[datetime | None, typer.Option(help="UTC day")] = None,
+    last: Annotated[datetime | None, typer.Option(help="UTC day, inclusive")] = None,
+    registry: _RegistryOption = _REGISTRY,
+    pin_name: Annotated[
+        str, typer.Option("--pin", help="Keep the versions readable by this name")
+    ] = "",
+    history_spread_bps: Annotated[
+        float | None, typer.Option(help="Trade loaded history too, with this spread")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="File for the last line")] = None,
+) -> None:
+    """Play a model over a version of the lake, beside its rivals and hindsight."""
+    from conf.lake.manifest import pin, tie
+    from models.backtest import backtest as play_back
+    from models.backtest import summary
+    from models.lake_tape import Span
+    from models.serving import champion_of, find_version
+
+    chosen = find_version(registry, model) if model else champion_of(registry)
+    manifest = tie(lake, as_of or None)
+    if pin_name:
+        pin(lake, pin_name, reason=f"backtest of {chosen.version}", cut=manifest)
+    days = [(day or datetime.now(UTC)).date() for day in (first or last, last or first)]
+    span = Span([name for name in symbols.split(",") if name], *days)
+    found = play_back(lake, manifest, chosen, span, history_spread_bps)
+    _told.print(found.label or f"model {found.model_version}")
+    told = {"mean": summary(found.figures), **asdict(found)}
+    _end(told | {"result_sha256": found.result_sha256}, out)
+
+
+@app.command()
+def replay(
+    signal_id: Annotated[
+        str, typer.Argument(help="<symbol>/<window_start>/<model_version>")
+    ] = "",
+    lake: Annotated[str, typer.Option(help="URI or folder")] = _LAKE,
+    registry: _RegistryOption = _REGISTRY,
+    sample: Annotated[
+        int, typer.Option(help="Without an id: so many random signals", min=1)
+    ] = 1,
+    seed: Annotated[int, typer.Option(help="Of the sample")] = 0,
+) -> None:
+    """Derive signals again from the tables as known then; every byte must be equal."""
+    from models.replay import Replay
+
+    again = Replay(lake, registry)
+    ids = [signal_id] if signal_id else again.sample(sample, seed)
+    found = [again.replay(name) for name in ids]
+    broken_ones = [one for one in found if not one.is_identical]
+    for one in broken_ones:
+        _told.print(f"{one.signal_id}: {one.differences}")
+    last: dict[str, Any] = {"replayed": len(found), "identical": not broken_ones}
+    if signal_id:
+        last |= asdict(found[0]) | {"differences": str(found[0].differences)}
+    _end(last)
+    raise typer.Exit(1 if broken_ones or not found else 0)
 
 
 @app.command()
@@ -117,19 +192,20 @@ def demo(
     seeds: Annotated[int, typer.Option(help="Agents of the model", min=1)] = 5,
     steps: Annotated[int, typer.Option(help="Decisions each", min=1)] = 300_000,
     name: Annotated[str, typer.Option(help="Model in the registry")] = "trader",
+    registry: _RegistryOption = _REGISTRY,
 ) -> None:
     """Train a small model on a simulated market and let it serve, labelled as such."""
+    from models.demo_market import demo_tape, recipe
     from models.environment import Rules
     from models.planted import DAY_BARS, hidden
-    from models.planted_table import HISTORY_BARS, leaks_of
+    from models.planted_table import leaks_of
     from models.publish import Origin, publish
     from models.registry import Registry
     from models.tape import stretches
-    from models.train import RECIPES, Lesson
+    from models.train import Lesson
 
-    market = hidden()
-    tape = market.tape(market.draw(HISTORY_BARS, np.random.default_rng(1)))
-    registry = Registry(str(_ROOT / "registry"), name)
+    tape = demo_tape()
+    kept = Registry(registry, name)
     origin = Origin(
         name=name,
         algorithm="maskable-ppo",
@@ -138,14 +214,13 @@ def demo(
         trials=seeds,
         seeds=list(range(seeds)),
         evidence={},
-        is_leak_free=not leaks_of(market),
+        is_leak_free=not leaks_of(hidden()),
     )
     lesson = Lesson(tape, stretches(tape, DAY_BARS), Rules())
-    recipe = replace(RECIPES["maskable-ppo"], steps=steps)
     now = datetime.now(UTC)
-    version = publish(registry, lesson, recipe, origin, now, _told.print)
-    registry.promote(version, now)
-    _end({"name": name, "version": version, "label": registry.load(version).card.label})
+    version = publish(kept, lesson, recipe(steps), origin, now, _told.print)
+    kept.promote(version, now)
+    _end({"name": name, "version": version, "label": kept.load(version).card.label})
 
 
 def _readable(value: object) -> Any:  # noqa: ANN401

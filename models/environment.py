@@ -34,6 +34,8 @@ class Rules:
         cash: USD that an episode begins with.
         ruin_share: An episode terminates when less than this share of the cash is left.
         flat_at_close: The last decision of an episode sells, whatever the agent says.
+        counts_by_session: The agent sees what it made since the session's first bar, as
+            it does live; otherwise since the episode's.
     """
 
     costs: Costs = field(default_factory=Costs)
@@ -41,6 +43,7 @@ class Rules:
     cash: float = 100_000.0
     ruin_share: float = 0.1
     flat_at_close: bool = False
+    counts_by_session: bool = False
 
 
 class Step(NamedTuple):
@@ -67,6 +70,7 @@ class Simulation:
         """Begin an episode, its first and last row of the tape, in some windows."""
         self.at[which], self.last[which] = episodes.T
         self.accounts.reopen(which, self.rules.cash)
+        self._begun_with[which] = self.rules.cash
         self._rewards.forget(which)
 
     def observe(self) -> Floats:
@@ -93,6 +97,9 @@ class Simulation:
         )
         self.at = at + 1
         after = self.value()
+        if self.rules.counts_by_session:
+            opens = tape.session[self.at] != tape.session[at]
+            self._begun_with = np.where(opens, after, self._begun_with)
         terminated = after < self.rules.ruin_share * self.rules.cash
         # The day's end is a limit of time, no state of the market: its value counts on.
         truncated = (self.at >= self.last) & ~terminated

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from conf.errors import FixSetup
 from conf.market.indicators import BAR
 from models.leaks import Columns, Computed, find_leaks, of_tape
+from models.material import Material
 from models.observation import columns_of, market_inputs, ordinary_return
 from models.tape import Floats, Integers, Tape
 
@@ -114,3 +115,25 @@ def proves_honest(bars: Bars, spread_bps: float, days_a_session: int) -> list[st
     moments = time[:: max(len(time) // 5, 1)][1:4]
     leaks = find_leaks(compute, {"time_ns": time, **columns}, time, moments.tolist())
     return [f"{leak.output} {leak.reason}" for leak in leaks]
+
+
+def study_of_bars(path: Path, spread_bps: float, days_a_session: int) -> Material:
+    """Return a file of bars as something to be studied.
+
+    Raises:
+        FixSetup: There are no bars, or their tape looks ahead.
+    """
+    bars = read_bars(path)
+    leaks = proves_honest(bars, spread_bps, days_a_session)
+    if leaks:
+        raise FixSetup(str(path), f"looks ahead: {leaks}", "Mend models/history.py")
+    tape = tape_of(bars, spread_bps, days_a_session)
+    bars_a_day = round(len(tape) / len(np.unique(tape.session)))
+    return Material(
+        name=path.stem,
+        source=path.stem,
+        tape=tape,
+        bars_a_day=bars_a_day,
+        embargo=2 * days_a_session * bars_a_day,
+        episode_bars=21 * bars_a_day,
+    )

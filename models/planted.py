@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from conf.market.indicator_kernel import Records
 from conf.market.indicators import BAR
 from models.observation import columns_of, market_inputs, ordinary_return
 from models.optimum import (
@@ -203,6 +204,12 @@ def sees_indicators(price: Floats, signals: Floats) -> tuple[Floats, Floats]:
 
     The published signals, if any, are not looked at.
     """
+    columns = columns_of(minute_bars(price))
+    return market_inputs(columns), np.nan_to_num(ordinary_return(columns), nan=SIGMA)
+
+
+def minute_bars(price: Floats) -> Records:
+    """Return rows of ``BAR`` that close at some prices, in days of ``DAY_BARS``."""
     bars = np.zeros(len(price), BAR)
     minute = np.arange(len(price), dtype=np.int64)
     bars["session"] = minute // DAY_BARS
@@ -210,8 +217,7 @@ def sees_indicators(price: Floats, signals: Floats) -> tuple[Floats, Floats]:
     bars["session_open_ns"] = bars["session"] * DAY_BARS * MINUTE_NS
     bars["session_close_ns"] = bars["session_open_ns"] + DAY_BARS * MINUTE_NS
     bars["close"], bars["volume"], bars["split_ratio"] = price, 100.0, 1.0
-    columns = columns_of(bars)
-    return market_inputs(columns), np.nan_to_num(ordinary_return(columns), nan=SIGMA)
+    return bars
 
 
 @njit(cache=True)

@@ -5,18 +5,22 @@ Needs the dependency group ``rl``.
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from importlib.metadata import version as installed
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from conf.errors import FixSetup
 from models import calibration
 from models.calibration import Calibration, Reliability, reliability, won
 from models.environment import Rules, Simulation
+from models.evaluate import Evidence
+from models.material import Material
 from models.observation import ACCOUNT_INPUTS, MARKET_INPUTS
-from models.registry import Card, Registry
+from models.registry import LEAST_SEEDS, Card, Registry
 from models.scoring import Network, score
+from models.serving import NAME
 from models.tape import Booleans, Floats, Integers, Tape, stretches, whole
 from models.train import Lesson, Recipe, train
 
@@ -142,3 +146,39 @@ def publish(
         libraries={name: installed(name) for name in _LIBRARIES},
     )
     return registry.add(card, networks, fitted, made)
+
+
+def keep_model(
+    material: Material,
+    recipe: Recipe,
+    evidence: Evidence,
+    registry: str,
+    tell: Callable[[str], None],
+) -> dict[str, str]:
+    """Train on all of a material, add the version, and promote it if it may be.
+
+    Returns:
+        ``version``, and ``promotion``: why it was refused, or that it was not.
+    """
+    kept = Registry(registry, NAME)
+    seeds = list(range(LEAST_SEEDS))
+    origin = Origin(
+        name=NAME,
+        algorithm=recipe.algorithm.__name__,
+        data=material.source,
+        is_simulated=False,
+        trials=evidence.trials + len(seeds),
+        seeds=seeds,
+        evidence=evidence.card(),
+        is_leak_free=True,
+    )
+    rules = Rules(counts_by_session=material.is_live)
+    episodes = stretches(material.tape, material.episode_bars)
+    now = datetime.now(UTC)
+    lesson = Lesson(material.tape, episodes, rules)
+    version = publish(kept, lesson, recipe, origin, now, tell)
+    try:
+        kept.promote(version, now)
+    except FixSetup as refused:
+        return {"version": version, "promotion": str(refused)}
+    return {"version": version, "promotion": "promoted"}

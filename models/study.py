@@ -12,9 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from models import baselines
-from models.account import Costs
-from models.environment import Rules
 from models.evaluate import Evidence, Fold, Interval, excess_sharpe, walk_forward, weigh
+from models.material import Plan
 from models.performance import (
     Performance,
     Policy,
@@ -31,35 +30,6 @@ from models.tape import Tape, stretches
 from models.train import Lesson, Recipe, train
 
 MULTIPLES = (0.0, 1.0, 2.0, 3.0)
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How a study is made.
-
-    Attributes:
-        name: Of the data and purpose; trials of one name are counted together.
-        configuration: The recipe as one line.
-        costs: At 1x.
-        seeds: Trainings per fold.
-        folds: Tests.
-        embargo: Bars between learning and judging.
-        first_share: Share of the bars that the first fold learns from.
-        episode_bars: Length of a training episode.
-        bars_a_day: What the bootstrap draws together.
-        bars_a_year: Makes ratios annual.
-    """
-
-    name: str
-    configuration: str
-    costs: Costs
-    seeds: int
-    folds: int
-    embargo: int
-    first_share: float
-    episode_bars: int
-    bars_a_day: int
-    bars_a_year: float
 
 
 @dataclass(frozen=True)
@@ -165,8 +135,8 @@ class Study:
 
     def _fold(self, fold: Fold, seed: int) -> dict[float, Trace]:
         past = self._tape.part(0, fold.train_stop)
-        rules = Rules(self._plan.costs)
-        lesson = Lesson(past, stretches(past, self._plan.episode_bars), rules)
+        episodes = stretches(past, self._plan.episode_bars)
+        lesson = Lesson(past, episodes, self._plan.rules())
         network = train(self._recipe, lesson, seed)
         played = self._played(deciding(network), fold)
         self._tell(
@@ -178,7 +148,7 @@ class Study:
     def _played(self, policy: Policy, fold: Fold) -> dict[float, Trace]:
         future = self._tape.part(fold.test_first, fold.test_stop)
         return {
-            multiple: play(policy, future, Rules(self._plan.costs.times(multiple)))
+            multiple: play(policy, future, self._plan.rules(multiple))
             for multiple in MULTIPLES
         }
 
@@ -193,7 +163,7 @@ class Study:
                 past, future, past.side_cost
             )
             for name, policy in policies.items():
-                trace = play(policy, future, Rules(self._plan.costs))
+                trace = play(policy, future, self._plan.rules())
                 parts.setdefault(name, []).append(trace)
         return {name: joined(traces) for name, traces in parts.items()}
 
@@ -203,7 +173,7 @@ class Study:
             play(
                 policy,
                 self._tape.part(fold.test_first, fold.test_stop),
-                Rules(self._plan.costs),
+                self._plan.rules(),
             )
             for fold in self._folds
             for policy in baselines.random_like(agent, seed=fold.test_first)

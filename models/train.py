@@ -151,6 +151,8 @@ def _activation(net: nn.Module) -> Literal["tanh", "relu"]:
 def _layers(*nets: nn.Module) -> Layers:
     linear = [m for net in nets for m in net.modules() if isinstance(m, nn.Linear)]
     return Layers(
-        tuple(m.weight.detach().numpy().T.astype(np.float64) for m in linear),
+        # Row by row: what is scored now has the memory layout, and so the bits, of
+        # what is scored after it was written and read again.
+        tuple(m.weight.detach().numpy().T.astype(np.float64, "C") for m in linear),
         tuple(m.bias.detach().numpy().astype(np.float64) for m in linear),
     )

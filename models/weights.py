@@ -34,7 +34,8 @@ class Unacceptable(ValueError):
 def packed(arrays: Mapping[str, Floats]) -> bytes:
     """Return arrays as the bytes of an npz; the same arrays give the same bytes."""
     written = io.BytesIO()
-    np.savez(written, allow_pickle=False, **dict(sorted(arrays.items())))
+    rows = {name: np.ascontiguousarray(arrays[name]) for name in sorted(arrays)}
+    np.savez(written, allow_pickle=False, **rows)
     return written.getvalue()
 
 
@@ -76,7 +77,8 @@ def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Floats:
     if dtype.hasobject:
         raise Unacceptable(f"{member.filename}: holds pickled objects")
     if dtype != np.dtype("<f8") or is_fortran or len(shape) > 2:
-        raise Unacceptable(f"{member.filename}: not a float64 matrix but {dtype}")
+        kind = f"{dtype} of {shape}, {'columns' if is_fortran else 'rows'} first"
+        raise Unacceptable(f"{member.filename}: not a float64 matrix but {kind}")
     body = content.read()
     if any(size < 0 for size in shape) or len(body) != 8 * math.prod(shape):
         raise Unacceptable(f"{member.filename}: {len(body)} bytes are not {shape}")

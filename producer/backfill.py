@@ -3,40 +3,43 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any, Protocol
 
 from conf.errors import RetryLater
-from conf.kinesis import is_loopback
 from conf.logs import get_logger
 from conf.market.gaps import GapTransition
-from conf.market.rfc3339 import format_ns, parse_ns
+from conf.market.rfc3339 import parse_ns
 from conf.market.wire import CHANNEL_OF_TYPE
 from conf.settings import Settings
+from producer import order_history, order_updates
 from producer.attempts import Attempts
+from producer.endpoints import is_always_open
 from producer.gaps import Gap, Ledger
+from producer.history_pages import HistoryPages
 from producer.history_process import HistoryProcess, NoHistory, Page, Throttled
-from producer.judgement import Verdict, judge
+from producer.judgement import Sessions, Verdict, judge, open_ns
+from producer.order_updates import Order
 from producer.protocol import Message
 from producer.rates import Rates
 from producer.relay import Frame, Row
 from producer.rows import Rows
 from producer.seen import Seen
 
+ORDERS, NOTHING = "orders", "nothing"
 RESOURCES = {
+    NOTHING: ("statuses", "lulds", "dailyBars"),
     "trades": ("trades", "corrections", "cancelErrors"),
     "quotes": ("quotes",),
     "bars": ("bars", "updatedBars"),
+    ORDERS: (order_updates.CHANNEL,),
 }
-"""Which channels the rows of a resource tell of; the others have no history."""
+"""Which channels a resource tells of; of some Alpaca keeps no history."""
 
-PAGE_ROWS = 5_000
-_SYMBOLS = 100
 _ROWS_AT_ONCE = 250
 _IDLE_S = 0.5
-_BARS_LOOKBACK_NS = 300_000_000_000
 _NS_PER_S = 1_000_000_000
 _log = get_logger(__name__)
 
@@ -46,6 +49,11 @@ class Outlet(Protocol):
 
     async def publish(self, page: Frame, rows: list[Row]) -> None:
         """Take rows for the stream; waits while there is no room."""
+
+    async def publish_orders(
+        self, page: Frame, orders: list[Order], gap: tuple[int, int]
+    ) -> int:
+        """Take what orders tell of an interval; return how many updates that is."""
 
     def announce(self, transitions: list[GapTransition]) -> None:
         """Take transitions for the stream, after what was published."""
@@ -78,8 +86,8 @@ class Backfill:
         seen: Seen,
         rates: Rates,
     ) -> None:
-        self._feed, self._settings = settings.alpaca.feed, settings.backfill
-        self._is_always_open = _is_always_open(settings)
+        self._settings, self._pages = settings.backfill, HistoryPages(settings, history)
+        self._is_always_open = is_always_open(settings)
         self._ledger, self._history, self._outlet = ledger, history, outlet
         self._seen, self._rates = seen, rates
         self._attempts: dict[tuple[str, int], Attempts] = {}
@@ -103,12 +111,7 @@ class Backfill:
             await asyncio.sleep(_IDLE_S)
 
     async def _fill(self, gaps: list[Gap], attempts: Attempts) -> None:
-        told = {channel for channels in RESOURCES.values() for channel in channels}
-        for gap in gaps:
-            if gap.channel not in told:
-                self._settle(gap, Verdict("lost", "Alpaca keeps no history of it"), 0)
-        self._tell(gaps[0].outage)
-        left = [gap for gap in gaps if gap.channel in told]
+        left = list(gaps)
         for resource, channels in RESOURCES.items():
             mine = [gap for gap in left if gap.channel in channels]
             try:
@@ -130,8 +133,14 @@ class Backfill:
     async def _fill_from(
         self, resource: str, gaps: list[Gap], attempts: Attempts
     ) -> None:
-        found = await self._publish(resource, gaps)
+        if resource == ORDERS:
+            await self._publish_orders(gaps[0])
+            return
         sessions = await self._sessions(gaps[0])
+        if resource == NOTHING:
+            self._give_up(gaps, sessions)
+            return
+        found = await self._publish(resource, gaps)
         waiting: dict[str, list[Gap]] = {}
         for gap in gaps:
             rows = _rows_of(gap, found)
@@ -151,6 +160,13 @@ class Backfill:
         for detail, late in waiting.items():
             self._wait(late, attempts, detail, found)
 
+    def _give_up(self, gaps: list[Gap], sessions: Sessions) -> None:
+        """Settle gaps that nobody can fill; a closed market hid nothing."""
+        lost = Verdict("lost", "Alpaca keeps no history of it")
+        for gap in gaps:
+            is_closed = open_ns(gap, sessions) == 0
+            self._settle(gap, Verdict("closed_market") if is_closed else lost, 0)
+
     def _wait(
         self, gaps: list[Gap], attempts: Attempts, detail: str, found: Counter[str]
     ) -> None:
@@ -165,7 +181,7 @@ class Backfill:
 
     def _settle(self, gap: Gap, verdict: Verdict, rows: int) -> None:
         now_ns, state = self._outlet.market_ns(), verdict.state or "lost"
-        self.lost_total += state == "lost"
+        self.lost_total += state == "lost" and gap.channel not in RESOURCES[NOTHING]
         self._transitions.append(
             self._ledger.settle(gap, state, now_ns, rows=rows, detail=verdict.detail)
         )
@@ -180,6 +196,16 @@ class Backfill:
         rows = sum(transition.rows or 0 for transition in told)
         log("gaps judged", outage=outage, rows=rows, **states)
 
+    async def _publish_orders(self, gap: Gap) -> None:
+        interval = gap.from_ns, gap.to_ns or gap.from_ns
+        epoch = f"backfill-{gap.outage}-{ORDERS}"
+        rows, numbers = 0, count()
+        async for page in order_history.orders(self._history, *interval):
+            frame = Frame(epoch, next(numbers), time.time_ns(), b"")
+            rows += await self._outlet.publish_orders(frame, page, interval)
+        self.rows_total += rows
+        self._settle(gap, Verdict("backfilled"), rows)
+
     async def _publish(self, resource: str, gaps: list[Gap]) -> Counter[str]:
         """Publish everything of an interval; return how many messages of each route."""
         first = gaps[0]
@@ -189,7 +215,8 @@ class Backfill:
         asked = {gap.channel for gap in gaps}
         epoch = f"backfill-{first.outage}-{resource}"
         numbers = count()
-        async for page in self._pages(resource, gaps, from_ns, to_ns):
+        symbols = self._symbols(gaps)
+        async for page in self._pages.of(resource, symbols, from_ns, to_ns):
             receive_ns = time.time_ns()
             frame = Frame(epoch, next(numbers), receive_ns, b"")
             rows.start_page()
@@ -216,38 +243,13 @@ class Backfill:
         for bar in bars:
             self._seen.note(bar, self._outlet.market_ns())
 
-    async def _pages(
-        self, resource: str, gaps: list[Gap], from_ns: int, to_ns: int
-    ) -> AsyncIterator[Page]:
-        lookback_ns = self._settings.lookback_s * _NS_PER_S
-        query = {"end": format_ns(to_ns), "limit": str(PAGE_ROWS), "sort": "asc"}
-        if resource == "bars":
-            # as the feed sends them: split-adjusted ones would be other bars
-            query |= {"timeframe": "1Min", "adjustment": "raw"}
-            lookback_ns = _BARS_LOOKBACK_NS
-        if self._feed != "test":
-            query["feed"] = self._feed
-        query["start"] = format_ns(max(0, from_ns - lookback_ns))
-        for symbols in _chunks(self._symbols(gaps)):
-            query["symbols"] = ",".join(symbols)
-            token: str | None = None
-            while True:
-                more = {"page_token": token} if token else {}
-                page = await self._history.page(
-                    resource, {**query, **more}, time.time()
-                )
-                yield page
-                token = page.next_token
-                if token is None:
-                    break
-
     def _symbols(self, gaps: list[Gap]) -> list[str]:
         symbols = {gap.symbol for gap in gaps}
         if "*" in symbols:
             symbols = symbols - {"*"} | set(self._outlet.symbols())
         return sorted(symbols)
 
-    async def _sessions(self, gap: Gap) -> list[tuple[int, int]] | None:
+    async def _sessions(self, gap: Gap) -> Sessions:
         if self._is_always_open:
             return None
         first, last = _day(gap.from_ns), _day(gap.to_ns or gap.from_ns)
@@ -255,13 +257,6 @@ class Backfill:
         return await self._history.sessions(
             (first - margin).date().isoformat(), (last + margin).date().isoformat()
         )
-
-
-def _is_always_open(settings: Settings) -> bool:
-    """Tell whether this market never closes: the test symbol, or the simulator's."""
-    is_simulated = is_loopback(settings.alpaca.url)
-    always = is_simulated and settings.simulator.calendar == "always"
-    return always or settings.alpaca.feed == "test"
 
 
 def _is_inside(row: Row, channel: str, from_ns: int, to_ns: int) -> bool:
@@ -277,10 +272,6 @@ def _rows_of(gap: Gap, found: Counter[str]) -> int:
 
 def _flat(page: Page) -> Iterable[tuple[str, dict[str, Any]]]:
     return ((symbol, row) for symbol, rows in page.rows.items() for row in rows)
-
-
-def _chunks(symbols: list[str]) -> list[list[str]]:
-    return [symbols[n : n + _SYMBOLS] for n in range(0, len(symbols), _SYMBOLS)]
 
 
 def _day(time_ns: int) -> datetime:

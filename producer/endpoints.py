@@ -27,6 +27,35 @@ def source(settings: AlpacaSettings) -> str:
     return f"{server}/{settings.feed}"
 
 
+def account_url(settings: AlpacaSettings) -> str:
+    """Return the URL of the account stream: a simulator serves its own."""
+    if settings.account_url is not None:
+        return settings.account_url
+    if is_loopback(settings.url):
+        return f"{settings.url.rstrip('/')}/stream"
+    return "wss://paper-api.alpaca.markets/stream"
+
+
+def trading_url(settings: AlpacaSettings) -> str:
+    """Return the base URL of the account's REST, which is beside its stream."""
+    address = urlsplit(account_url(settings))
+    scheme = "https" if address.scheme == "wss" else "http"
+    return f"{scheme}://{address.netloc}"
+
+
+def account_source(settings: AlpacaSettings) -> str:
+    """Return the name of the account stream; silver knows it by its end."""
+    server = "simulator" if is_loopback(account_url(settings)) else "alpaca"
+    return f"{server}/trade_updates"
+
+
+def is_always_open(settings: Settings) -> bool:
+    """Tell whether this market never closes: the test symbol, or the simulator's."""
+    is_simulated = is_loopback(settings.alpaca.url)
+    always = is_simulated and settings.simulator.calendar == "always"
+    return always or settings.alpaca.feed == "test"
+
+
 def subscribed_symbols(settings: AlpacaSettings) -> list[str]:
     """Return every symbol of any channel once, sorted; ``*`` stands for all."""
     return sorted({name for names in requested(settings).values() for name in names})

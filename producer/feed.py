@@ -2,6 +2,8 @@
 
 The read loop only enqueues. What a frame holds is looked at elsewhere, except in the
 hand-shake and in the first frame after it.
+
+Over 300 lines: the life of a connection is one state, read from top to bottom.
 """
 
 import asyncio
@@ -66,6 +68,7 @@ class Feed:
         backoff: Waits between two connections; starts over after real data.
         listener: Told of every beginning and end.
         now_ns: Wall clock.
+        is_open: Whether the market is open; a closed one is silent by right.
     """
 
     def __init__(
@@ -76,9 +79,10 @@ class Feed:
         listener: Listener,
         *,
         now_ns: Callable[[], int] = time.time_ns,
+        is_open: Callable[[], bool] = lambda: True,
     ) -> None:
         self._settings, self._frames, self._listener = settings, frames, listener
-        self._backoff, self._now_ns = backoff, now_ns
+        self._backoff, self._now_ns, self._is_open = backoff, now_ns, is_open
         self._channels = requested(settings)
         self._patience = Patience(settings.mute_timeout_s)
         self._socket: ClientConnection | None = None
@@ -230,25 +234,29 @@ class Feed:
 
         Raises:
             ConnectionLost: The link is dead (no pong), or alive and mute for longer
-                than can be expected.
+                than can be expected of an open market.
         """
-        silent_since_s = time.monotonic()
+        silent_since_s = mute_since_s = time.monotonic()
         # a quiet market is mute too: the next connection gets twice the time
         doublings = min(self._mute_connections, _PATIENCE_DOUBLINGS)
         limit_s = self._patience.limit_s * 2**doublings
         pong: asyncio.Future[float] | None = None
         while True:
-            left_s = limit_s - (time.monotonic() - silent_since_s)
+            left_s = limit_s - (time.monotonic() - mute_since_s)
             try:
                 async with asyncio.timeout(max(0.0, min(left_s, _PROBE_AFTER_S))):
                     return await socket.recv(decode=False)
             except TimeoutError:
-                silent_s = time.monotonic() - silent_since_s
+                now_s = time.monotonic()
+            silent_s = now_s - silent_since_s
+            if not self._is_open():
+                mute_since_s = now_s
+                self._patience.connected(now_s)
             if pong is not None and not pong.done() and silent_s > _PONG_WITHIN_S:
                 raise ConnectionLost(
                     "half_open", f"no sign of life for {silent_s:.0f} s"
                 )
-            if silent_s >= limit_s:
+            if now_s - mute_since_s >= limit_s:
                 self._mute_connections += 1
                 raise ConnectionLost("mute", f"nothing arrived for {silent_s:.3g} s")
             if pong is None or pong.done():

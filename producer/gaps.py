@@ -76,7 +76,14 @@ class Ledger:
                     self._over[gap.gap_id] = gap
 
     def lose(
-        self, outage: str, cause: Cause, channels: Channels, from_ns: int, now_ns: int
+        self,
+        outage: str,
+        cause: Cause,
+        channels: Channels,
+        from_ns: int,
+        now_ns: int,
+        *,
+        to_ns: int | None = None,
     ) -> list[GapTransition]:
         """Open the gaps of channels that stopped coming; one that is open stays so.
 
@@ -86,13 +93,20 @@ class Ledger:
             channels: What stopped.
             from_ns: Nothing that came later is owed, as market time.
             now_ns: Market time at which this became known.
+            to_ns: The gaps were over by then; None: they last.
         """
+        end_ns = None if to_ns is None else max(to_ns, from_ns)
         opened = []
-        for channel, symbol in _routes(channels):
-            if (channel, symbol) not in self._open:
-                gap = Gap(outage, cause, channel, symbol, from_ns)
-                self._open[channel, symbol] = gap
-                opened.append(transition(gap, "opened", now_ns))
+        for route in _routes(channels):
+            known = self._open.get(route)
+            if known is not None and (end_ns is None or known.from_ns <= from_ns):
+                continue
+            gap = Gap(outage, cause, *route, from_ns, end_ns)
+            if end_ns is None:
+                self._open[route] = gap
+            else:
+                self._over[gap.gap_id] = gap
+            opened.append(transition(gap, "opened", now_ns))
         return opened
 
     def receive(self, channels: Channels, now_ns: int) -> list[Gap]:

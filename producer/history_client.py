@@ -7,6 +7,9 @@ from stdin and writes one answer a line to stdout, JSON both:
     {"path":"/stocks/trades","query":{"symbols":"AAPL","start":"…","limit":5000}}
     {"status":200,"headers":{"x-ratelimit-remaining":"199"},"body":{…}}
 
+    {"path":"/orders","query":{"status":"all","after":"…"},"api":"trading"}
+    {"status":200,"headers":{"x-ratelimit-remaining":"198"},"body":[…]}
+
     {"sessions":["2026-11-20","2026-11-30"]}
     {"sessions":[[1795528800000000000,1795586400000000000]]}
 
@@ -15,25 +18,26 @@ Status 0 means that nobody answered; ``text`` says why. It ends with its stdin.
 
 import os
 import sys
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import requests
 from alpaca.common.exceptions import APIError
-from alpaca.data.historical.stock import StockHistoricalDataClient
+from alpaca.common.rest import RESTClient
 
 from conf.market.market_hours import extended_sessions
 from conf.settings import AlpacaSettings, Settings, load
-from producer.endpoints import rest_url
+from producer.endpoints import rest_url, trading_url
 
 _LIMITS = "x-ratelimit-"
 
 
 class Request(msgspec.Struct):
-    """A page of history, or the sessions between two days."""
+    """A page of history or of orders, or the sessions between two days."""
 
     path: str | None = None
     query: dict[str, str] = {}
+    api: Literal["data", "trading"] = "data"
     sessions: tuple[str, str] | None = None
 
 
@@ -42,15 +46,16 @@ class History:
 
     Args:
         settings: Keys.
-        url: Of the data API, without version.
+        url: Of the API, without version.
     """
 
     def __init__(self, settings: AlpacaSettings, url: str) -> None:
-        self._client = StockHistoricalDataClient(
-            settings.api_key.get_secret_value(),
-            settings.secret_key.get_secret_value(),
+        self._client = RESTClient(
+            base_url=url,
+            api_key=settings.api_key.get_secret_value(),
+            secret_key=settings.secret_key.get_secret_value(),
+            api_version="v2",
             raw_data=True,
-            url_override=url,
         )
         self._headers: dict[str, str] = {}
         # it offers neither: a hook to see the limits, and leaving the retries to us
@@ -79,13 +84,14 @@ class History:
 
 def serve(settings: Settings) -> None:
     """Answer requests until stdin ends."""
-    history = History(settings.alpaca, rest_url(settings))
+    urls = {"data": rest_url(settings), "trading": trading_url(settings.alpaca)}
+    apis = {name: History(settings.alpaca, url) for name, url in urls.items()}
     for line in sys.stdin.buffer:
         request = msgspec.json.decode(line, type=Request)
         if request.sessions is not None:
             answer: dict[str, Any] = {"sessions": extended_sessions(*request.sessions)}
         else:
-            answer = history.page(request.path or "", request.query)
+            answer = apis[request.api].page(request.path or "", request.query)
         try:
             sys.stdout.buffer.write(msgspec.json.encode(answer) + b"\n")
             sys.stdout.buffer.flush()

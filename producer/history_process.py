@@ -49,7 +49,7 @@ class Answer(msgspec.Struct, frozen=True):
     status: int = 0
     headers: dict[str, str] = {}
     text: str = ""
-    body: msgspec.Raw = msgspec.Raw(b"{}")
+    body: msgspec.Raw = msgspec.Raw(b"null")
     sessions: list[tuple[int, int]] = []
 
 
@@ -92,7 +92,25 @@ class HistoryProcess:
             raise Throttled("no REST call is left", self.budget.reset_s - now_s)
         answer = await self._ask({"path": f"/stocks/{resource}", "query": query})
         self.budget = _budget(answer.headers) or self.budget
-        return self._judged(resource, answer, now_s)
+        self._check(answer, now_s)
+        return _page(resource, answer.body)
+
+    async def orders(self, query: dict[str, str], now_s: float) -> list[dict[str, Any]]:
+        """Return one page of the account's orders.
+
+        Args:
+            query: As Alpaca documents it.
+            now_s: Epoch seconds.
+
+        Raises:
+            RetryLater: Nobody answers, or the server is in trouble.
+            Throttled: No call is left in this minute.
+            NoHistory: The request will never be answered.
+        """
+        # its calls are not counted with those of market data
+        answer = await self._ask({"path": "/orders", "query": query, "api": "trading"})
+        self._check(answer, now_s)
+        return msgspec.json.decode(answer.body, type=list[dict[str, Any]])
 
     async def sessions(self, first_day: str, last_day: str) -> list[tuple[int, int]]:
         """Return the sessions between two days, half-open, epoch ns.
@@ -109,10 +127,10 @@ class HistoryProcess:
             process.kill()
             await process.wait()
 
-    def _judged(self, resource: str, answer: Answer, now_s: float) -> Page:
+    def _check(self, answer: Answer, now_s: float) -> None:
         what = f"REST answered {answer.status} {answer.text}"
         if answer.status == HTTPStatus.OK:
-            return _page(resource, answer.body)
+            return
         if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
             self.throttled += 1
             is_spent = self.budget is not None and self.budget.remaining <= 0

@@ -19,6 +19,8 @@ _GAUGES = {
     "spool_full": "1 while the feed is left because nothing more fits",
     "spool_commit_ms": "Length of the last commit to disk",
     "connections": "Subscriptions that were confirmed",
+    "account_connections": "Times that the account stream was listened to",
+    "market_open": "1 while the calendar says that the market is open",
     "slow_client_errors": "Times that the server called us too slow (407)",
     "gaps_open": "Symbols of channels that do not come at present",
     "gaps_unsettled": "Gaps that are open or not filled yet",
@@ -47,6 +49,11 @@ class Metrics:
         self._state = Gauge(
             "tickhouse_producer_state", "1 for the state", ["state"], registry=registry
         )
+        self._account_live = Gauge(
+            "tickhouse_producer_account_live",
+            "1 while the account stream is listened to",
+            registry=registry,
+        )
         self._budget = Gauge(
             "tickhouse_producer_rest_calls_left",
             "REST calls left in this minute",
@@ -65,5 +72,6 @@ class Metrics:
             gauge.set(getattr(status, name) or 0)
         for state in STATES:
             self._state.labels(state).set(state == status.state)
+        self._account_live.set(status.account_state == "live")
         if budget is not None:
             self._budget.set(budget.remaining)

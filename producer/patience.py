@@ -27,7 +27,7 @@ class Patience:
         self._seen = 0
 
     def connected(self, now_s: float) -> None:
-        """Begin anew: the time without a connection was no silence."""
+        """Begin anew: time without a connection or a market was no silence."""
         self._last_s = now_s
 
     def heard(self, now_s: float) -> None:

@@ -2,21 +2,26 @@
 
 feed ─► frames ─► relay ─► batcher ─► spool ─► sender ─► Kinesis
        (queue)   (pure)   (pure)     (disk)
+account stream ─► order updates ────────┘
+
+Over 300 lines: whoever wants to know what happens when finds all of it here.
 """
 
 import asyncio
 import time
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 from conf.logs import get_logger
 from conf.market.gaps import GapTransition
 from conf.settings import Settings
+from producer.alert_targets import targets
 from producer.alerts import Alerts
 from producer.announcer import Announcer
 from producer.backfill import Backfill
 from producer.backoff import Backoff
 from producer.batcher import Batcher, PartitionKeys, Record
-from producer.endpoints import source, subscribed_symbols
+from producer.endpoints import is_always_open, source, subscribed_symbols
 from producer.feed import Feed, new_epoch
 from producer.history import History
 from producer.history_process import HistoryProcess
@@ -24,19 +29,24 @@ from producer.kinesis import PutRecords
 from producer.mark import Mark
 from producer.market_clock import MarketClock
 from producer.metrics import Metrics
+from producer.order_flow import OrderFlow
+from producer.order_updates import Order
 from producer.protocol import decode
 from producer.rates import Rates
+from producer.reactions import RunCause
 from producer.reception import Reception
 from producer.relay import Frame, Relay, Row
 from producer.sender import Sender
 from producer.spool import Spool
 from producer.status import State, Status, write_status
 from producer.subscription import delivered, requested
+from producer.trading_hours import TradingHours
 
 DRAIN_DEADLINE_S = 20.0
 _CLOSE_DEADLINE_S = 5.0
 _FRAMES = 256
 _BACKFILL_DEPTH, _BACKFILL_WAIT_S = 1_000, 0.1
+_EAGER_FIRST_WAIT_S, _EAGER_TRIES = 0.4, 40
 _SEND_FIRST_WAIT_S, _SEND_MAX_WAIT_S = 0.1, 2.0
 _log = get_logger(__name__)
 
@@ -52,18 +62,36 @@ class Producer:
         settings: What to read and where to put it.
         put: One PutRecords call.
         live: Whether market time is the wall clock.
+        successor: Whether another producer may be about to leave the feed to this one.
+            Then it tries to connect often, and says nothing of how far it is before
+            ``resume``: the other's last word must not be hidden.
+        drain_s: Longest drain.
 
     Raises:
         FixSetup: Another producer uses the same spool, or nobody can.
     """
 
-    def __init__(self, settings: Settings, put: PutRecords, *, live: bool) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        put: PutRecords,
+        *,
+        live: bool,
+        successor: bool = False,
+        drain_s: float = DRAIN_DEADLINE_S,
+    ) -> None:
         alpaca, kinesis = settings.alpaca, settings.kinesis
         self._settings = settings
-        self._draining = False
+        self._draining, self._drain_s = False, drain_s
+        self._is_successor, self._has_resumed = successor, not successor
         self._counted, self._counted_ms = 0, _now_ms()
         self._frames: asyncio.Queue[Frame] = asyncio.Queue(_FRAMES)
         reconnect = Backoff(1.0, alpaca.reconnect_max_s)
+        if successor:
+            reconnect = Backoff(
+                _EAGER_FIRST_WAIT_S, alpaca.reconnect_max_s, eager_tries=_EAGER_TRIES
+            )
+        keys = PartitionKeys(subscribed_symbols(alpaca))
         self._batcher = Batcher(
             linger_ms=kinesis.linger_ms,
             max_messages=kinesis.record_max_messages,
@@ -72,7 +100,7 @@ class Producer:
         self._relay = Relay(
             source(alpaca),
             MarketClock(live=live),
-            PartitionKeys(subscribed_symbols(alpaca)),
+            keys,
             self._batcher,
             late_after_s=settings.lake.late_after_s,
         )
@@ -91,19 +119,23 @@ class Producer:
         self._announcer = Announcer(f"run-{new_epoch(time.time_ns())}", source(alpaca))
         asked = delivered(requested(alpaca))
         self._reception = Reception(asked, self.announce, self.market_ns, live=live)
-        self._feed = Feed(alpaca, self._frames, reconnect, self._reception)
+        self._hours: TradingHours | None = None
+        if live and not is_always_open(settings):
+            self._hours = TradingHours(HistoryProcess(settings))
+        self._feed = Feed(
+            alpaca, self._frames, reconnect, self._reception, is_open=self._is_open
+        )
+        ledger = self._reception.ledger
+        self._orders: OrderFlow | None = None
+        if alpaca.trade_updates:
+            self._orders = OrderFlow(alpaca, keys, ledger, self, _now_ms)
         watch = settings.watch
-        self._alerts = Alerts(watch.disconnected_s, watch.webhook_url)
+        self._alerts = Alerts(watch.disconnected_s, targets(watch))
         self._metrics = Metrics(watch.metrics_port) if watch.metrics_port else None
         self._history = HistoryProcess(settings)
         self._rates = Rates()
         self._backfill = Backfill(
-            settings,
-            self._reception.ledger,
-            self._history,
-            self,
-            self._relay.seen,
-            self._rates,
+            settings, ledger, self._history, self, self._relay.seen, self._rates
         )
 
     async def run(self, stop: asyncio.Event, history: History | None = None) -> int:
@@ -123,17 +155,7 @@ class Producer:
         self._write_status()
         stopping = asyncio.create_task(stop.wait())
         feeding = asyncio.create_task(self._feed.run())
-        flow = [
-            asyncio.create_task(step())
-            for step in (
-                self._spool.run,
-                self._sender.run,
-                self._relay_frames,
-                self._close_due_records,
-                self._report,
-                self._backfill.run,
-            )
-        ]
+        flow = [asyncio.create_task(step()) for step in self._steps()]
         tasks: list[asyncio.Task[Any]] = [stopping, feeding, *flow]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -152,35 +174,67 @@ class Producer:
         _log.info("stopped", messages=self._relay.messages_total, unsent=unsent)
         return unsent
 
+    def _steps(self) -> Iterator[Callable[[], Coroutine[Any, Any, None]]]:
+        yield self._spool.run
+        yield self._sender.run
+        yield self._relay_frames
+        yield self._close_due_records
+        yield self._report
+        yield self._backfill.run
+        if self._orders is not None:
+            yield self._orders.stream.run
+        if self._hours is not None:
+            yield self._hours.run
+
     @property
     def is_on_new_disk(self) -> bool:
         """Whether the spool knows nothing of an earlier run."""
         return self._spool.mark is None
 
-    def resume(self, last: Mark | None) -> None:
+    @property
+    def has_connected(self) -> bool:
+        """Whether the feed was ever received in this run."""
+        return self._feed.connections > 0
+
+    def resume(self, last: Mark | None, cause: RunCause = "new_disk") -> None:
         """Go on after an earlier run: what it did not keep is a gap.
 
         Args:
             last: What the stream tells of it, when the spool tells nothing.
+            cause: Why this is another run than that.
         """
-        mark = self._spool.mark or last
-        if mark is None:
+        self._has_resumed = True
+        if self._spool.mark is not None:
+            last, cause = self._spool.mark, "restart"
+        if last is None:
             return
-        self._relay.seen.restore(mark.bars)
-        self._reception.resume(mark, "new_disk" if self.is_on_new_disk else "restart")
+        self._relay.seen.restore(last.bars)
+        self._reception.resume(last, cause)
+        if self._orders is not None:
+            self._orders.resume(last, cause)
 
     async def publish(self, page: Frame, rows: list[Row]) -> None:
         """Take rows of history for the stream, when it keeps up."""
         while self._spool.is_full or self._spool.depth > _BACKFILL_DEPTH:
             await asyncio.sleep(_BACKFILL_WAIT_S)
-        self._store(self._relay.add_backfill(page, rows, _now_ms()))
+        self.store(self._relay.add_backfill(page, rows, _now_ms()))
         await asyncio.sleep(0)  # the feed goes first
+
+    async def publish_orders(
+        self, page: Frame, orders: list[Order], gap: tuple[int, int]
+    ) -> int:
+        """Take what orders tell of an interval; return how many updates that is."""
+        if self._orders is None:
+            return 0
+        records = self._orders.add_orders(page, orders, gap)
+        self.store(records)
+        return len(records)
 
     def announce(self, transitions: list[GapTransition]) -> None:
         """Take transitions of gaps for the stream, after all that was received."""
         now = time.time_ns(), self.market_ns(), _now_ms()
         records = self._batcher.close_all()
-        self._store(records + self._announcer.records(transitions, *now))
+        self.store(records + self._announcer.records(transitions, *now))
 
     def market_ns(self) -> int:
         """Return the market time now; in a replay, that of the newest event."""
@@ -194,18 +248,19 @@ class Producer:
         records = self._relay.add_history(
             history.epoch, history.bars, time.time_ns(), _now_ms()
         )
-        self._store(records)
+        self.store(records)
         _log.info("history queued", epoch=history.epoch, bars=len(history.bars))
 
-    def _store(self, records: list[Record]) -> None:
+    def store(self, records: list[Record]) -> None:
         """Spool records; when no line is left behind, everything received is there."""
         mark = None
-        if self._batcher.is_empty:
+        if self._batcher.is_empty and self._has_resumed:
             mark = self._mark(self._received_until_ns())
         self._spool.append(records, mark)
 
     def _mark(self, until_ns: int) -> Mark:
-        return self._reception.mark(until_ns, self._relay.seen.bars(until_ns))
+        mark = self._reception.mark(until_ns, self._relay.seen.bars(until_ns))
+        return mark if self._orders is None else self._orders.mark(mark)
 
     def _received_until_ns(self) -> int:
         received_ns = self._relay.received_until_ns
@@ -223,7 +278,7 @@ class Producer:
             if decoded.messages:
                 self._reception.heard(frame.epoch, self._relay.received_until_ns)
             if records:
-                self._store(records)
+                self.store(records)
             for control in decoded.controls:
                 self._feed.on_control(frame.epoch, control)
             self._frames.task_done()
@@ -231,7 +286,7 @@ class Producer:
     async def _close_due_records(self) -> None:
         while True:
             if records := self._batcher.close_due(_now_ms()):
-                self._store(records)
+                self.store(records)
             await asyncio.sleep(self._batcher.wait_ms(_now_ms()) / 1000)
 
     async def _report(self) -> None:
@@ -242,13 +297,20 @@ class Producer:
                 live_s = min(1.0, time.monotonic() - self._feed.live_since_s)
                 self._rates.update(self._relay.counts(), live_s)
             if not self._draining:
-                self._store(self._batcher.close_all() + self._heartbeat())
+                self.store(self._batcher.close_all() + self._heartbeat())
             self._write_status()
 
     def _heartbeat(self) -> list[Record]:
         # what is on this disk alone, and what became of gaps by it, goes down with it
-        mark = self._spool.stored_mark or self._mark(0)
+        mark = self._spool.stored_mark
+        if mark is None:
+            if self._is_successor:
+                return []
+            mark = self._mark(0)
         return self._relay.heartbeat(time.time_ns(), _now_ms(), mark)
+
+    def _is_open(self) -> bool:
+        return self._hours is None or self._hours.is_open(time.time_ns())
 
     def _mind_the_disk(self) -> None:
         if self._spool.is_full:
@@ -299,22 +361,29 @@ class Producer:
             rest_throttled=self._history.throttled,
             connections=feed.connections,
             slow_client_errors=feed.slow_client_errors,
+            account_state=self._orders.stream.state if self._orders else None,
+            account_connections=self._orders.stream.connections if self._orders else 0,
+            market_open=self._is_open(),
         )
 
     async def _drain(self, feeding: asyncio.Task[None]) -> None:
         """Close the socket, then send what was read; give up at the deadline."""
         self._draining = True
         try:
-            async with asyncio.timeout(DRAIN_DEADLINE_S):
+            async with asyncio.timeout(self._drain_s):
                 if self._feed.state == "live":
                     await self._feed.close()
                     await asyncio.wait({feeding}, timeout=_CLOSE_DEADLINE_S)
                 feeding.cancel()
                 await self._frames.join()
-                self._store(self._batcher.close_all())
+                self.store(self._batcher.close_all())
                 await self._spool.flush()
                 await self._sender.drain()
-                self._store([])
+                # the last word: a successor elsewhere goes on from here
+                self.store([])
                 await self._spool.flush()
+                self.store(self._heartbeat())
+                await self._spool.flush()
+                await self._sender.drain()
         except TimeoutError:
             _log.error("not everything was sent", records=self._spool.depth)

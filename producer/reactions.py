@@ -17,9 +17,12 @@ from producer.subscription import Channels, describe
 
 Cause = Literal[
     "cut", "mute", "half_open", "slow_client", "refused", "subscription",
-    "restart", "new_disk", "spool_full",
+    "restart", "new_disk", "hand_over", "spool_full",
 ]  # fmt: skip
 """Why something was not received; ``silver.gaps`` keeps it."""
+
+RunCause = Literal["restart", "new_disk", "hand_over"]
+"""Why something was not received between two runs."""
 
 
 class AuthFailed(FixSetup):

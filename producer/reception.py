@@ -1,13 +1,12 @@
 """Keeps account of what was received: from the feed's events to the gap ledger."""
 
 from collections.abc import Callable
-from typing import Literal
 
 from conf.logs import get_logger
 from conf.market.gaps import GapTransition
 from producer.gaps import Ledger, common, without
 from producer.mark import Mark
-from producer.reactions import Cause
+from producer.reactions import Cause, RunCause
 from producer.seen import Bars
 from producer.subscription import Channels, describe
 
@@ -23,6 +22,7 @@ class Reception:
         market_ns: Market time now; in a replay, that of the newest event.
         live: Whether market time goes on while nothing comes. If it does not, an
             outage ends with the first frame after it: before, no time has passed.
+        ledger: Shared by the connections of one producer.
     """
 
     def __init__(
@@ -32,6 +32,7 @@ class Reception:
         market_ns: Callable[[], int],
         *,
         live: bool,
+        ledger: Ledger | None = None,
     ) -> None:
         self._asked = channels
         self._announce, self._market_ns, self._live = announce, market_ns, live
@@ -39,20 +40,26 @@ class Reception:
         self._awaited: tuple[str, Channels] | None = None
         self._in_epoch = 0
         self._given: dict[str, list[str]] = {}
-        self.ledger = Ledger()
+        self.ledger = ledger or Ledger()
         self.epoch = ""
         """The last connection that was confirmed, of this run or the one before."""
         self.confirmed_ns = 0
         """Market time of its confirmation."""
+        self._began_ns = 0
 
-    def resume(self, mark: Mark, cause: Literal["restart", "new_disk"]) -> None:
-        """Go on where another producer ended: what it did not keep is a gap."""
+    def resume(self, mark: Mark, cause: RunCause) -> None:
+        """Go on where another producer ended: what it did not keep is a gap.
+
+        When something is received already, the gap ended as that began.
+        """
         if not mark.epoch:
             return
-        self.epoch = mark.epoch
+        self.epoch = self.epoch or mark.epoch
         self.ledger.restore(mark.open_gaps, mark.received_until_ns)
         lost = common(mark.channels, self._asked)
-        self._open(mark.epoch, cause, lost, mark.received_until_ns)
+        until_ns = self._began_ns or None
+        self._open(mark.epoch, cause, lost, mark.received_until_ns, until_ns)
+        self.ledger.receive(self._given, self.confirmed_ns)
 
     def heard(self, epoch: str, market_ns: int) -> None:
         """Take note of a frame of data, by its market time."""
@@ -95,6 +102,7 @@ class Reception:
         if epoch != self.epoch:
             self.epoch, self._in_epoch = epoch, 0
             self.confirmed_ns = self._market_ns()
+            self._began_ns = self._began_ns or self.confirmed_ns
         ended = self.ledger.receive(channels, self._market_ns())
         self._given = dict(channels)
         outage = f"{epoch}.{self._in_epoch + 1}"
@@ -106,10 +114,17 @@ class Reception:
         )
 
     def _open(
-        self, outage: str, cause: Cause, channels: Channels, since_ns: int
+        self,
+        outage: str,
+        cause: Cause,
+        channels: Channels,
+        since_ns: int,
+        until_ns: int | None = None,
     ) -> bool:
         now_ns = max(self._market_ns(), since_ns)
-        opened = self.ledger.lose(outage, cause, channels, since_ns, now_ns)
+        opened = self.ledger.lose(
+            outage, cause, channels, since_ns, now_ns, to_ns=until_ns
+        )
         if opened:
             _log.warning("not receiving", epoch=outage, cause=cause, gaps=len(opened))
             self._announce(opened)

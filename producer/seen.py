@@ -101,9 +101,10 @@ class Seen:
         }
 
     def restore(self, bars: Bars) -> None:
-        """Take over what the feed told an earlier producer."""
+        """Take over what an earlier producer was told; what came since is newer."""
         for symbol, counts in bars.items():
-            self._bars[symbol] = {x: _Told(n, 0) for x, n in counts.items()}
+            before = {minute: _Told(n, 0) for minute, n in counts.items()}
+            self._bars[symbol] = before | self._bars.get(symbol, {})
 
     def is_amended(self, amendment: Amendment) -> bool:
         """Return whether a correction or cancel was told."""

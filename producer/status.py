@@ -18,7 +18,10 @@ class Status(msgspec.Struct, frozen=True):
     ``last_frame_age_s`` is null before the first frame. ``spool_problem`` says why the
     disk takes nothing; ``spool_full`` is true then, and when the spool has its bound.
     ``gaps_open`` counts the symbols of channels that do not come at present,
-    ``gaps_unsettled`` those too that came again and were not filled yet.
+    ``gaps_unsettled`` those too that came again and were not filled yet, ``gaps_lost``
+    those that history should have filled and did not. ``account_state`` is that of the
+    account stream, null when it is not asked for; ``market_open`` is what the calendar
+    says, true where there is none.
     """
 
     state: State
@@ -42,6 +45,9 @@ class Status(msgspec.Struct, frozen=True):
     rest_throttled: int
     connections: int
     slow_client_errors: int
+    account_state: State | None = None
+    account_connections: int = 0
+    market_open: bool = True
 
 
 def write_status(path: Path, status: Status) -> None:

@@ -15,10 +15,11 @@ import pyarrow.compute as pc
 from conf.lake.changes import Changes
 from conf.lake.commit import ranges_of
 from conf.lake.conditions import effects_of
+from conf.lake.rows import Texts
 from conf.lake.tables import BARS
 from conf.market.bar_book import Window, window_of
 from conf.market.bars import MINUTE_S, TRADE, Bar, minute_bars
-from conf.market.effective_trades import Correction, Trade
+from conf.market.effective_trades import Correction, Trade, TradeKey
 
 SOURCE = "trades"
 TRADE_COLUMNS = (
@@ -32,6 +33,7 @@ TRADE_COLUMNS = (
     "tape",
     "market_time",
 )
+_KEY = ["symbol", "exchange", "trade_id", "event_time_ns"]
 CORRECTION_COLUMNS = (
     "symbol",
     "event_time_ns",
@@ -131,35 +133,46 @@ class TradeArchive:
     def __init__(self, trades: Changes) -> None:
         self._trades = trades
 
-    def bars_in(self, windows: Collection[Window]) -> Iterable[Bar]:
+    def bars_in(
+        self, windows: Collection[Window], without: Collection[TradeKey]
+    ) -> Iterable[Bar]:
         """See ``Archive.bars_in``."""
-        bars = bars_of(self._find(windows))
+        rows = self._trades.find(*within(windows))
+        bars = bars_of(_without(rows, without))
         return [bar for bar in bars if (bar.symbol, bar.window_start_ns) in windows]
 
-    def trades_in(self, windows: Collection[Window]) -> Iterable[Trade]:
+    def trades_in(
+        self, windows: Collection[Window], ids: Collection[int]
+    ) -> Iterable[Trade]:
         """See ``Archive.trades_in``."""
-        trades = trades_of(self._find(windows))
+        rows = self._trades.find(*within(windows))
+        trades = trades_of(rows.filter(pc.field("trade_id").isin(sorted(ids))))
         return [t for t in trades if window_of(t.symbol, t.event_time_ns) in windows]
 
-    def _find(self, windows: Collection[Window]) -> pa.Table:
-        return of_symbols(self._trades.find(within(windows)), windows)
+
+def _without(rows: pa.Table, keys: Collection[TradeKey]) -> pa.Table:
+    """Return trades but those with such a key; few are looked at in Python."""
+    ids = pa.array(sorted({trade_id for _, _, trade_id, _ in keys}), pa.int64())
+    is_suspect = pc.is_in(rows["trade_id"], ids).to_numpy()
+    suspects = rows.select(_KEY).filter(pa.array(is_suspect)).to_pylist()
+    is_kept = ~is_suspect
+    is_kept[is_suspect] = [tuple(row.values()) not in keys for row in suspects]
+    return rows.filter(pa.array(is_kept))
 
 
-def within(windows: Collection[Window]) -> pc.Expression:
-    """Return a condition on ticks that is met in some windows, and seldom elsewhere."""
+def within(windows: Collection[Window]) -> tuple[pc.Expression, Texts]:
+    """Return conditions on ticks that are met in some windows, seldom elsewhere.
+
+    Returns:
+        On times, and the texts: see ``find_rows``.
+    """
     starts = [moment(start_ns) for _, start_ns in windows]
     condition = pc.field("day").isin(sorted({start.date() for start in starts}))
     ranges = pc.scalar(False)
     for first, last in ranges_of(starts, gap=_MINUTE):
         time = pc.field("event_time")
         ranges |= (time >= first) & (time < last + _MINUTE)
-    return condition & ranges
-
-
-def of_symbols(rows: pa.Table, windows: Collection[Window]) -> pa.Table:
-    """Return the rows of symbols that have one of some windows."""
-    symbols = pa.array({symbol for symbol, _ in windows}, pa.string())
-    return rows.filter(pc.is_in(rows["symbol"], symbols))
+    return condition & ranges, {"symbol": {symbol for symbol, _ in windows}}
 
 
 def moment(time_ns: int) -> datetime:

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from conf.lake.changes import Changes
 from conf.market.bar_book import MINUTE_NS, NEVER_NS, Window
-from silver.built_bars import of_symbols, within
+from silver.built_bars import within
 
 QUOTE_COLUMNS = (
     "symbol",
@@ -64,8 +64,7 @@ class LastQuotes:
         unknown = {window for window in windows if not self._is_known(window)}
         if unknown:
             self._last |= dict.fromkeys(unknown)
-            found = of_symbols(self._quotes.find(within(unknown)), unknown)
-            for window, quote in _last_of(found):
+            for window, quote in _last_of(self._quotes.find(*within(unknown))):
                 if window in unknown:
                     self._last[window] = quote
         return {window: self._last.get(window) for window in windows}

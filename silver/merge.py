@@ -35,7 +35,7 @@ from conf.lake.tables import (
 from conf.settings import LakeSettings, Settings
 from silver.messages import keep_one_copy, to_messages
 
-_TABLES = (TRADES, QUOTES, BARS, CORRECTIONS, STATUSES, ORDERS, GAPS, REJECTS)
+TABLES = (TRADES, QUOTES, BARS, CORRECTIONS, STATUSES, ORDERS, GAPS, REJECTS)
 
 
 def _nothing_more(_: LakeSettings, __: Committer) -> int:
@@ -74,13 +74,13 @@ def merging(
         FixSetup: Another driver writes silver, or a table is of another version.
     """
     lake = chosen.lake
-    ensure_tables(lake.root, [RECORDS, *_TABLES])
+    ensure_tables(lake.root, [RECORDS, *TABLES])
     committer = open_committer(lake, open_fence(lake.root, "silver", lake.lease_s))
     checkpoint = Checkpoint(lake, part.query)
 
     def merge(batch: DataFrame, batch_id: int) -> None:
         with committer.hold(keep_one_copy(batch)) as held:
-            present = [c for c in _TABLES if c.name in held.tables()]
+            present = [c for c in TABLES if c.name in held.tables()]
             rows = {contract.name: held.rows_of(contract) for contract in present}
 
             def insert(contract: TableContract) -> int:

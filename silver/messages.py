@@ -69,8 +69,22 @@ def to_messages(records: DataFrame, future_max_s: int, *, late: bool) -> DataFra
         of which one holds an array with the row and the others are null. A null
         array costs nothing on its way, a null struct as much as its columns.
     """
+    return judge(open_records(records, late=late), future_max_s, late=late)
+
+
+def judge(lines: DataFrame, future_max_s: int, *, late: bool) -> DataFrame:
+    """Judge each line of records.
+
+    Args:
+        lines: Rows of ``silver.lines.open_records``.
+        future_max_s: As for ``to_messages``.
+        late: The same.
+
+    Returns:
+        See ``to_messages``.
+    """
     tables = _AT_LEISURE if late else _HOT
-    lines = parse_lines(open_records(records, late=late), _table(tables))
+    lines = parse_lines(lines, _table(tables))
     judged = _judge(lines, tables, future_max_s)
     return judged.select(
         F.concat(F.lit("silver."), "destination").alias("table"),

@@ -16,6 +16,7 @@ from deltalake import DeltaTable
 
 from conf.lake.log import files_of, read_commit
 from conf.lake.roots import table_uri
+from conf.lake.rows import ANY_TEXT, Texts, find_rows
 from conf.lake.tables import TableContract
 
 
@@ -46,6 +47,7 @@ class Changes:
         uri = table_uri(root, contract)
         self._table = DeltaTable(uri)
         self._files = files_of(uri)
+        self._contract = contract
         self._columns = list(columns)
         self._schema = pa.schema([contract.schema.field(name) for name in columns])
         self.version = after
@@ -69,17 +71,9 @@ class Changes:
                     yield Change(version, self._rows(path))
         self.version = newest
 
-    def find(self, where: ds.Expression) -> pa.Table:
-        """Return all rows of ``version`` that meet a condition.
-
-        Statistics skip files by the leading columns, and partitions by ``day``.
-
-        Args:
-            where: On days, times and numbers. Texts are for the caller to compare:
-                pyarrow cannot do it with the statistics of a file that a MERGE wrote.
-        """
-        found = self._table.to_pyarrow_dataset().to_table(self._columns, where)
-        return found.cast(self._schema)
+    def find(self, where: ds.Expression, of: Texts = ANY_TEXT) -> pa.Table:
+        """Return all rows of ``version`` that meet a condition: see ``find_rows``."""
+        return find_rows(self._table, self._contract, self._columns, where, of)
 
     def _rows(self, path: str) -> pa.Table:
         with self._files.open_input_file(path) as file:

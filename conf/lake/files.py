@@ -48,6 +48,17 @@ def rows_of(contract: TableContract, files: Sequence[str]) -> str:
     return f"SELECT {_typed(stored)} FROM {source}"  # noqa: S608 (as below)
 
 
+def rows_of_files(contract: TableContract, files: Sequence[str]) -> str:
+    """Return SQL that yields all columns of local Parquet files of one table.
+
+    Args:
+        contract: The table.
+        files: At least one, below the folder of their partition.
+    """
+    columns, source = _typed(contract.columns), _local(contract, files)
+    return f"SELECT {columns} FROM {source}"  # noqa: S608 (as above)
+
+
 def rows_of_version(
     connection: duckdb.DuckDBPyConnection,
     contract: TableContract,
@@ -85,12 +96,17 @@ def _source(
 ) -> str:
     files = table.file_uris(file_pruning_predicate=pruning or None)
     if files and not files[0].startswith("s3"):
-        types = ", ".join(
-            f"'{name}': {_PARTITION_TYPES[contract.schema.field(name).type]}"
-            for name in contract.partition_by
-        )
-        return f"read_parquet({files!r}, union_by_name=true, hive_types={{{types}}})"
+        return _local(contract, files)
     name = re.sub(r"\W", "_", f"{contract.path} {table.version()} {pruning or ''}")
     dataset = table.to_pyarrow_dataset(file_pruning_predicate=pruning or None)
     connection.register(name, dataset)
     return name
+
+
+def _local(contract: TableContract, files: Sequence[str]) -> str:
+    types = ", ".join(
+        f"'{name}': {_PARTITION_TYPES[contract.schema.field(name).type]}"
+        for name in contract.partition_by
+    )
+    source = f"{list(files)!r}, union_by_name=true, hive_types={{{types}}}"
+    return f"read_parquet({source})"

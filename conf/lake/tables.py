@@ -70,7 +70,7 @@ class TableContract:
 
     @property
     def layer(self) -> str:
-        """First part of the name: bronze, silver or gold."""
+        """First part of the name: bronze, silver, gold or quality."""
         return self.name.split(".")[0]
 
     @property
@@ -498,6 +498,100 @@ LATENCY = TableContract(
     writer="gold",
 )
 
+SIGNALS = TableContract(
+    name="gold.signals",
+    grain="one decision of a model on a closed bar, or why there is none",
+    columns=(
+        Column("window_start", TIMESTAMP, "Opening time of the bar, inclusive"),
+        _SYMBOL,
+        Column("model_version", STRING, "Version in the registry"),
+        Column("signal_id", STRING, "<symbol>/<window_start>/<model_version>"),
+        Column("window_end", TIMESTAMP, "Closing time of the bar, exclusive"),
+        Column("known_time", TIMESTAMP, "Market clock of the decision"),
+        Column("action", STRING, "HOLD, BUY or SELL; null: no decision", True),
+        Column("reason", STRING, "Why there is no decision", nullable=True),
+        Column("close", DOUBLE, "USD, of the bar"),
+        Column("confidence", DOUBLE, "Calibrated chance that its side wins", True),
+        Column("disagreement", DOUBLE, "Share of the other seeds that differ", True),
+        Column("score_kind", STRING, "policy: log-probabilities; else Q-values"),
+        Column("score_hold", DOUBLE, "Of HOLD; scores: null if not decided", True),
+        Column("score_buy", DOUBLE, "Of BUY; null if it is long", True),
+        Column("score_sell", DOUBLE, "Of SELL; null if it is flat", True),
+        Column("value", DOUBLE, "Of the state; the best Q-value", nullable=True),
+        Column("margin", DOUBLE, "Score less that of the other side", nullable=True),
+        Column("spread", DOUBLE, "10 to 90 % of the return; quantiles only", True),
+        Column("features", pa.list_(DOUBLE), "The network's inputs, in its order"),
+        Column("feature_revision", INT, "revision read of silver.features"),
+        Column("bar_source", STRING, "source of the bar read of silver.bars"),
+        Column("bar_revision", INT, "revision of that bar"),
+        Column("cash", DOUBLE, "USD of the paper account before the decision"),
+        Column("shares", DOUBLE, "Shares, fractions allowed; 0: flat"),
+        Column("paid_price", DOUBLE, "USD per share held, costs included", True),
+        Column("session_cash", DOUBLE, "USD it was worth at the session's first bar"),
+        Column("model_name", STRING, "In the registry"),
+        Column("model_sha256", STRING, "Of the version's manifest"),
+        Column("label", STRING, "What must stand beside it; empty: nothing"),
+        Column("day", DATE, "UTC day of window_start"),
+    ),
+    key=("symbol", "window_start", "model_version"),
+    partition_by=("day",),
+    event_column="window_start",
+    writer="gold",
+)
+
+PORTFOLIO = TableContract(
+    name="gold.portfolio",
+    grain="what followed from one signal: its fill, and the account a bar later",
+    columns=(
+        Column("window_start", TIMESTAMP, "Of the signal"),
+        _SYMBOL,
+        Column("model_version", STRING, "Of the signal"),
+        Column("known_time", TIMESTAMP, "Market clock when the next bar was known"),
+        Column("side", STRING, "BUY or SELL; null: nothing was ordered", True),
+        Column("is_filled", BOOLEAN, "A quote followed in time"),
+        Column("quote_time_ns", LONG, "Of the quote, epoch ns", nullable=True),
+        Column("bid_price", DOUBLE, "USD, of the quote that followed", nullable=True),
+        Column("ask_price", DOUBLE, "USD, of the quote that followed", nullable=True),
+        Column("fill_price", DOUBLE, "USD per share, costs included", nullable=True),
+        Column("cash", DOUBLE, "USD, after the fill"),
+        Column("shares", DOUBLE, "Shares, after the fill"),
+        Column("paid_price", DOUBLE, "USD per share held, costs included", True),
+        Column("close", DOUBLE, "USD, of the next bar: shares are valued at it"),
+        Column("equity", DOUBLE, "USD, cash and shares at the next bar's end"),
+        Column("label", STRING, "As of the signal"),
+        Column("day", DATE, "UTC day of window_start"),
+    ),
+    key=("symbol", "window_start", "model_version"),
+    partition_by=("day",),
+    event_column="window_start",
+    writer="gold",
+)
+
+RESULTS = TableContract(
+    name="quality.results",
+    grain="one rule, checked on what some versions added",
+    columns=(
+        Column("checked_time", TIMESTAMP, "Wall clock of the validation"),
+        Column("suite", STRING, "The table; balance: bronze against silver; freshness"),
+        Column("rule", STRING, "What must hold, in words"),
+        Column("run_id", STRING, "Of all that was checked at once"),
+        Column("after_version", LONG, "Rows that came after this version", True),
+        Column("version", LONG, "Up to this one; null if not of one table", True),
+        Column("success", BOOLEAN, "It holds"),
+        Column("severity", STRING, "critical, warning or info"),
+        Column("expectation", STRING, "Type of the Great Expectations expectation"),
+        Column("rows_checked", LONG, "Rows of the slice"),
+        Column("rows_failed", LONG, "Rows that break it, null if it holds", True),
+        Column("examples", STRING, "JSON: at most five of them, by key", True),
+        Column("error", STRING, "Why it could not be checked", nullable=True),
+        Column("day", DATE, "UTC day of checked_time"),
+    ),
+    key=("run_id", "suite", "version", "rule"),
+    partition_by=("day",),
+    event_column="checked_time",
+    writer="quality",
+)
+
 TABLES: dict[str, TableContract] = {
     table.name: table
     for table in (
@@ -514,6 +608,9 @@ TABLES: dict[str, TableContract] = {
         SYMBOL_STATS,
         ANOMALIES,
         LATENCY,
+        SIGNALS,
+        PORTFOLIO,
+        RESULTS,
     )
 }
 """Every table of the lake by its name."""

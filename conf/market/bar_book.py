@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Protocol
 
 from conf.market.bars import MINUTE_S, Bar, minute_bars, to_records
-from conf.market.effective_trades import Correction, Trade, resolve
+from conf.market.effective_trades import Correction, Trade, TradeKey, resolve
 
 Window = tuple[str, int]
 """Symbol and start of the minute, epoch ns."""
@@ -22,12 +22,16 @@ MINUTE_NS = MINUTE_S * 10**9
 class Archive(Protocol):
     """All trades that the book was told of, wherever they are kept."""
 
-    def bars_in(self, windows: Collection[Window]) -> Iterable[Bar]:
-        """Return the bars, or parts of them, of trades as reported."""
+    def bars_in(
+        self, windows: Collection[Window], without: Collection[TradeKey]
+    ) -> Iterable[Bar]:
+        """Return the bars, or parts of them, of trades as reported but some."""
         ...
 
-    def trades_in(self, windows: Collection[Window]) -> Iterable[Trade]:
-        """Return the trades of these windows as reported."""
+    def trades_in(
+        self, windows: Collection[Window], ids: Collection[int]
+    ) -> Iterable[Trade]:
+        """Return the trades of these windows that have such an id, as reported."""
         ...
 
 
@@ -94,23 +98,28 @@ class BarBook:
         return window in self._bars or window[1] >= self.complete_from_ns
 
     def _rebuild(self, windows: Collection[Window]) -> None:
-        corrected = {window for window in windows if window in self._corrections}
-        reported = set(windows) - corrected
+        if not windows:
+            return
         self._bars |= dict.fromkeys(windows)
-        if reported:
-            self._keep(self._archive.bars_in(reported))
-        if corrected:
-            self._keep(self._effective(self._archive.trades_in(corrected)))
+        replaced = self._replaced([w for w in windows if w in self._corrections])
+        self._keep(self._archive.bars_in(windows, without=replaced.keys()))
+        now = [trade for trade in replaced.values() if trade is not None]
+        symbols = sorted({trade.symbol for trade in now})
+        self._keep(minute_bars(to_records(now, symbols), symbols))
         self._stale.difference_update(windows)
 
-    def _effective(self, trades: Iterable[Trade]) -> Iterable[Bar]:
-        by_window = defaultdict[Window, list[Trade]](list)
-        for trade in trades:
-            by_window[window_of(trade.symbol, trade.event_time_ns)].append(trade)
-        for window, reported in by_window.items():
-            resolution = resolve(reported, self._corrections[window])
-            now = list(resolution.apply(reported))
-            yield from minute_bars(to_records(now, [window[0]]), [window[0]])
+    def _replaced(self, windows: Collection[Window]) -> Mapping[TradeKey, Trade | None]:
+        """Return the trades that are not as reported, as they are now; None: not."""
+        if not windows:
+            return {}
+        ids = {each.trade_id for w in windows for each in self._corrections[w]}
+        named = defaultdict[Window, list[Trade]](list)
+        for trade in self._archive.trades_in(windows, ids):
+            named[window_of(trade.symbol, trade.event_time_ns)].append(trade)
+        replaced: dict[TradeKey, Trade | None] = {}
+        for window, trades in named.items():
+            replaced |= resolve(trades, self._corrections[window]).replaced
+        return replaced
 
     def _keep(self, parts: Iterable[Bar]) -> None:
         for part in parts:

@@ -14,6 +14,12 @@ CUTS = Run(
             0,
         ),
         Bound(
+            "cuts-wrongly-filled",
+            "gaps of halts and price bands (no history) not called lost",
+            ("wrongly_filled",),
+            0,
+        ),
+        Bound(
             "cuts-intervals",
             "ledger intervals: largest difference to the truth",
             ("intervals_worst_s",),
@@ -43,6 +49,61 @@ KILLS = Run(
     ),
 )
 
+RATE = Run(
+    "ingestion-rate",
+    ("python", "-m", "tests.load.ingestion_rate"),
+    (
+        Bound(
+            "ingestion-rate",
+            "simulator, producer and emulator on two cores",
+            ("read_per_s",),
+            19_600.0,
+            "msg/s",
+            at_least=True,
+        ),
+        Bound("ingestion-rate-lost", "lost at 20,000 msg/s", ("lost",), 0),
+        Bound(
+            "ingestion-cost",
+            "CPU of producer and emulator per million messages",
+            ("cpu_s_per_million.producer and emulator",),
+            None,
+            "s",
+        ),
+    ),
+)
+
+MEMORY = Run(
+    "ingestion-memory",
+    ("python", "-m", "tests.load.ingestion_rate", "--minutes", "30", "--rate", "4096"),
+    (
+        Bound(
+            "producer-memory",
+            "producer's memory over 30 minutes: growth per 10 minutes",
+            ("rss_mb_per_10_min.producer",),
+            1.0,
+            "MB",
+        ),
+        Bound(
+            "emulator-memory",
+            "emulator's memory over 30 minutes: growth per 10 minutes",
+            ("rss_mb_per_10_min.emulator",),
+            1.0,
+            "MB",
+        ),
+        Bound("ingestion-memory-lost", "lost in 30 minutes", ("lost",), 0),
+    ),
+)
+
+_RESHARDED = ("split-shard", "merge-shards", "split-while-driver-is-down")
+RESHARD = Run(
+    "reshard",
+    (
+        *("python", "-m", "infra", "faults"),
+        *(word for name in _RESHARDED for word in ("--only", name)),
+    ),
+    (faultless("reshard", "shards split and merged, running and while down"),),
+)
+
 CAMPAIGN = Run(
     "faults",
     ("python", "-m", "infra", "faults"),
@@ -68,4 +129,4 @@ CAMPAIGN = Run(
     ),
 )
 
-RUNS = (CUTS, KILLS, CAMPAIGN)
+RUNS = (CUTS, KILLS, RATE, MEMORY, RESHARD, CAMPAIGN)

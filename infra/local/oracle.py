@@ -15,6 +15,8 @@ from pathlib import Path
 import duckdb
 from deltalake import DeltaTable
 
+from conf.lake.files import rows_of_version
+from conf.lake.tables import TABLES
 from infra.local import owed, recount, stream_contents, truth
 from infra.local.comparison import TableReport, compare, count, rows
 from infra.local.kinds import KINDS
@@ -87,6 +89,7 @@ def judge(
         stream_contents.expect_stored(db)
     if with_missed:
         owed.forgive_what_is_named(db)
+        owed.follow_restated_minutes(db)
     truth.expect(db)
     for table in ("bronze.records", "silver.rejects", "gold.symbol_stats"):
         _load(db, lake, table)
@@ -115,17 +118,20 @@ def _load(
     more: str = "",
     where: str = "true",
 ) -> None:
-    layer, _, name = table.partition(".")
-    db.register("dataset", DeltaTable(lake / layer / name).to_pyarrow_dataset())
-    # Not as a filter of the dataset: pyarrow cannot compare a text with the statistics
-    # of a file in which all texts are equal.
+    """Make ``stored_<name>`` of the table's newest version.
+
+    DuckDB opens the files itself: through an Arrow dataset it cannot compare a text
+    with the statistics of a file in which all texts are equal.
+    """
+    contract = TABLES[table]
+    held = rows_of_version(db, contract, DeltaTable(lake / contract.path))
+    name = contract.name.removeprefix(f"{contract.layer}.")
     db.execute(
         f"""
-        CREATE OR REPLACE TABLE stored_{name} AS SELECT * {more} FROM dataset;
-        DELETE FROM stored_{name} WHERE NOT ({where})
+        CREATE OR REPLACE TABLE stored_{name} AS
+        SELECT * {more} FROM ({held}) WHERE {where}
         """
     )
-    db.unregister("dataset")
 
 
 def _integers(times: Iterable[str]) -> str:

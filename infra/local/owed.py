@@ -11,11 +11,20 @@ from pathlib import Path
 import duckdb
 
 from infra.local import truth
-from infra.local.truth import MALFORMED, REJECT_KEY
+from infra.local.truth import MALFORMED, NORMAL, REJECT_KEY
 
 _FILES = ("messages-*.tsv", "missed-*.tsv", "injected-*.tsv")
 _UNTOLD = "'s', 'l', 'd'"
 """Types of which Alpaca keeps no history."""
+
+_STATE = ("S", "t", "o", "h", "l", "c", "v", "n", "vw")
+_KEYS = ", ".join(f"'$.{key}'" for key in _STATE)
+_BAR = f"""
+    text ->> '$.T' AS type,
+    json_extract_string(text, ['$.S', '$.t']) AS minute,
+    json_extract_string(text, [{_KEYS}]) AS state
+"""
+_IS_BAR = "CASE WHEN json_valid(text) THEN text ->> '$.T' IN ('b', 'u') END"
 
 _SLACK_NS = 1_000_000_000
 """How far an interval of the gap ledger may be from the truth."""
@@ -55,6 +64,44 @@ def forgive_what_is_named(db: duckdb.DuckDBPyConnection) -> None:
                 WHERE due_ns BETWEEN from_ns - {_SLACK_NS} AND to_ns
             )
         """  # noqa: S608 (our own names and numbers)
+    )
+
+
+def follow_restated_minutes(db: duckdb.DuckDBPyConnection) -> None:
+    """Put into ``sent`` what history made of minutes that were missed and restated.
+
+    A state that is not stored is not owed once a later one of its minute is; a later
+    one that is stored as the bar takes the bar's place.
+
+    Args:
+        db: Holds ``sent`` and, of ``stream_contents``, ``lines``.
+    """
+    db.execute(
+        f"""
+        CREATE OR REPLACE TEMP TABLE states AS
+        SELECT place, due_ns, {_BAR} FROM sent
+        WHERE {_IS_BAR} AND flag <> '{MALFORMED}';
+        CREATE OR REPLACE TEMP TABLE held AS
+        SELECT DISTINCT {_BAR}, text FROM lines
+        WHERE kind IN ('data', 'backfill') AND {_IS_BAR};
+        DELETE FROM sent WHERE place IN (
+            SELECT place FROM states AS s
+            WHERE (type, state) NOT IN (SELECT (type, state) FROM held)
+                AND place <= (
+                    SELECT max(place) FROM states AS later
+                    WHERE later.minute = s.minute
+                        AND state IN (SELECT state FROM held)
+                )
+        );
+        INSERT INTO sent BY NAME
+        SELECT place, due_ns, '{NORMAL}' AS flag, text
+        FROM states JOIN (FROM held WHERE type = 'b') AS bars USING (minute, state)
+        WHERE states.type = 'u' AND minute NOT IN (
+            SELECT minute FROM states
+            WHERE type = 'b' AND place IN (SELECT place FROM sent)
+        )
+        QUALIFY row_number() OVER (PARTITION BY minute ORDER BY place) = 1
+        """  # noqa: S608 (our own names)
     )
 
 

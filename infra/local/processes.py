@@ -53,6 +53,7 @@ class Service:
         state_file: Where it tells its state; removed before each start, so that
             ``ready`` cannot believe the state of a process before it.
         awaited: Whether the next one starts only when this one is ready.
+        vital: Whether the pipeline ends when this one cannot work; else it stays down.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Service:
     environment: Mapping[str, str] = field(default_factory=dict)
     state_file: Path | None = None
     awaited: bool = True
+    vital: bool = True
 
 
 class Backoff:
@@ -188,7 +190,8 @@ class Process:
     def _missed_deadline(self, child: Child) -> None:
         what = f"not ready after {self.service.ready_within_s:g} s"
         if not self._was_live:
-            raise self._give_up(what)
+            self._give_up(what)
+            return
         self._notice(f"{self.service.name} is {what}, killed")
         process_table.kill_session(child.pid)
 
@@ -217,22 +220,28 @@ class Process:
             if exit_code not in (0, -signal.SIGTERM):
                 self._notice(f"{self.service.name} ended with {_reason(exit_code)}")
         elif exit_code in _FINAL_EXIT_CODES:
-            raise self._give_up(f"stopped with exit code {exit_code}")
+            self._give_up(f"stopped with exit code {exit_code}")
         else:
             self._back_off(_reason(exit_code), now)
 
     def _back_off(self, reason: str, now: float) -> None:
         if not self._was_live and self.restarts == _MOST_FIRST_STARTS - 1:
-            raise self._give_up(f"died {_MOST_FIRST_STARTS} times before it was ready")
+            self._give_up(f"died {_MOST_FIRST_STARTS} times before it was ready")
+            return
         wait_s = self._backoff.after(now - self._started)
         self._start_due = now + wait_s
         self.state, self.restarts = State.BACKOFF, self.restarts + 1
         self._notice(f"{self.service.name} died ({reason}), restart in {wait_s:g} s")
 
-    def _give_up(self, what: str) -> FixSetup:
+    def _give_up(self, what: str) -> None:
         self.wanted = False
+        if not self.service.vital:
+            self._notice(f"{self.service.name} is given up: {what}")
+            if self.child is None:
+                self.state = State.STOPPED
+            return
         said = "\n  ".join(last_lines(self.log_file)) or "(nothing)"
-        return FixSetup(
+        raise FixSetup(
             f"process {self.service.name}",
             f"{what}. Its last words:\n  {said}\n",
             f"The whole log: {self.log_file}",

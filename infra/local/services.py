@@ -1,8 +1,8 @@
 """The table of processes of a local run, in the order of their start.
 
 Each starts when the one before is ready, so nothing waits in front of a cold Spark; the
-market begins when the producer, the last one, subscribes. Nothing waits for the API: it
-shows what there is.
+market begins when the producer subscribes. Nothing waits for the API, which shows what
+there is, or for validation, without which everything goes on.
 """
 
 import http.client
@@ -23,13 +23,14 @@ from infra.local.state import (
     ApiStatus,
     LakeStatus,
     ProducerStatus,
+    QualityStatus,
     read,
     run_folder,
 )
 
 SIMULATOR, PRODUCER, LAKE, EMULATOR = "simulator", "producer", "lake", "emulator"
-API = "api"
-DRAIN_ORDER = (SIMULATOR, PRODUCER, LAKE, API, EMULATOR)
+API, QUALITY = "api", "quality"
+DRAIN_ORDER = (SIMULATOR, PRODUCER, LAKE, QUALITY, API, EMULATOR)
 """The order of the flow: what comes first has nothing more to say to the next."""
 
 _HOST = "127.0.0.1"
@@ -45,7 +46,8 @@ def services(settings: Settings) -> list[Service]:
         found.append(_emulator(settings))
     if has_simulator(settings):
         found.append(_simulator(settings))
-    return [*found, _api(settings), _lake(settings), _producer(settings)]
+    found += [_api(settings), _lake(settings), _producer(settings)]
+    return [*found, _quality(settings)] if settings.quality.enabled else found
 
 
 def has_emulator(settings: Settings) -> bool:
@@ -202,13 +204,31 @@ def _producer(settings: Settings) -> Service:
     )
 
 
+def _quality(settings: Settings) -> Service:
+    state_file = run_folder(settings) / "quality.json"
+    return Service(
+        name=QUALITY,
+        command=_module("infra.quality.service"),
+        environment=environment(settings),
+        ready=lambda: _is_live(state_file, QualityStatus),
+        ready_within_s=120,
+        # It checks what the lake wrote last; what it does not is checked next time.
+        drain_within_s=60,
+        drain_rank=DRAIN_ORDER.index(QUALITY),
+        state_file=state_file,
+        awaited=False,
+        vital=False,
+    )
+
+
 def _module(name: str, arguments: dict[str, object] | None = None) -> list[str]:
     words = (str(word) for pair in (arguments or {}).items() for word in pair)
     return [sys.executable, "-m", name, *words]
 
 
 def _is_live(
-    state_file: Path, kind: type[ApiStatus | LakeStatus | ProducerStatus]
+    state_file: Path,
+    kind: type[ApiStatus | LakeStatus | ProducerStatus | QualityStatus],
 ) -> bool:
     status = read(state_file, kind)
     return status is not None and status.state == LIVE

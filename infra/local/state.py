@@ -129,6 +129,16 @@ class ProducerStatus(msgspec.Struct, frozen=True):
     updated: float | None = None
 
 
+class QualityStatus(msgspec.Struct, frozen=True):
+    """``quality.json``: the last validation. ``failed`` are rules, with their suite."""
+
+    state: str
+    updated: float | None = None
+    rows: int = 0
+    failed: list[str] = []
+    seconds: float | None = None
+
+
 def var_folder(settings: Settings) -> Path:
     """Return the folder of everything that a local run writes, absolute."""
     return ROOT / settings.var

@@ -131,9 +131,11 @@ class Pipeline:
         return seconds
 
     def alive(self) -> bool:
-        """Return whether every process is ready and at work."""
+        """Return whether every process that must be is ready and at work."""
         return self._thread.is_alive() and all(
-            process.state is State.LIVE for process in self._processes.values()
+            process.state is State.LIVE
+            for process in self._processes.values()
+            if process.service.vital
         )
 
     def pid(self, name: str) -> int:

@@ -41,5 +41,6 @@ class Accounts:
         try:
             yield
         finally:
-            if self._connected[who] is peer:
+            # one that was abandoned may end after whoever took its place
+            if self._connected.get(who) is peer:
                 del self._connected[who]

@@ -54,7 +54,9 @@ class Running:
 
 @asynccontextmanager
 async def reading(
-    conversation: Conversation, **settings: object
+    conversation: Conversation,
+    is_open: Callable[[], bool] = lambda: True,
+    **settings: object,
 ) -> AsyncIterator[Running]:
     connections = 0
 
@@ -65,10 +67,15 @@ async def reading(
 
     async with serve(talk, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
-        chosen = {**CHANNELS, "bars": [], "url": f"ws://127.0.0.1:{port}", **settings}
+        silent = {key: [] for key in ("bars", "updated_bars", "statuses", "lulds")}
+        url = f"ws://127.0.0.1:{port}"
+        chosen = {**CHANNELS, **silent, "url": url, **settings}
         frames: asyncio.Queue[Frame] = asyncio.Queue(100)
         account = Account()
-        reader = Feed(AlpacaSettings(**chosen), frames, Backoff(0.01, 0.05), account)
+        backoff = Backoff(0.01, 0.05)
+        reader = Feed(
+            AlpacaSettings(**chosen), frames, backoff, account, is_open=is_open
+        )
         running = Running(reader, frames, account)
         try:
             yield running
@@ -156,6 +163,26 @@ async def test_an_abrupt_end_is_followed_by_the_same_subscription_in_a_new_epoch
     assert len(set(epochs)) == 4
     assert {frame.number for frame in frames} == {3}
     assert running.account.ends[:3] == [(epoch, "cut") for epoch in epochs[:3]]
+
+
+async def test_a_closed_market_is_not_mute_until_it_opens():
+    asked = 0
+
+    async def conversation(socket: ServerConnection, _: int) -> None:
+        await accept(socket)
+        await socket.wait_closed()
+
+    def is_open() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked > 5  # each time, the feed was silent for as long as it may be
+
+    async with reading(conversation, is_open, mute_timeout_s=0.05) as running:
+        async with asyncio.timeout(5):
+            while not running.account.ends:
+                await asyncio.sleep(0.01)
+    assert asked >= 6
+    assert running.account.ends[0][1] == "mute"
 
 
 async def test_a_mute_connection_is_left():

@@ -18,7 +18,8 @@ from msgspec import convert
 from conf.market.envelope import Line, unpack
 from conf.market.gaps import GapTransition
 from conf.settings import AlpacaSettings, BackfillSettings, Settings
-from infra.local.ingestion.judge import Stored, agreement, canonical, compare
+from infra.local.ingestion.intervals import agreement
+from infra.local.ingestion.judge import Stored, canonical, compare
 from producer import feed, patience
 from producer.batcher import Record
 from producer.pipeline import Producer
@@ -77,6 +78,7 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def settings(folder: Path, port: int, **backfill: int) -> Settings:
     names = {"trades": SYMBOLS, "quotes": SYMBOLS, "bars": SYMBOLS}
+    names |= {key: [] for key in ("updated_bars", "statuses", "lulds")}
     url = f"ws://127.0.0.1:{port}"
     alpaca = AlpacaSettings(url=url, reconnect_max_s=0.5, **names)
     return Settings(
@@ -136,7 +138,8 @@ async def test_cuts_mutes_and_torn_links_are_filled_from_rest(tmp_path: Path):
     assert causes == {"cut", "mute", "half_open", "slow_client"}
     spans = agreement(stored(stream).gaps, convert(missing, list[Interval]))
     assert spans.intervals >= 2 * 15
-    assert (spans.unmatched, spans.worst_s) == (0, pytest.approx(0, abs=1))
+    # How close their ends are is measured where nothing else runs: ingestion.cuts.
+    assert spans.unmatched == 0
 
 
 async def test_what_rest_withholds_is_lost(tmp_path: Path):

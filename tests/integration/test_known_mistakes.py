@@ -44,17 +44,15 @@ from conf.market.envelope import unpack
 from conf.market.market_hours import extended_sessions
 from conf.market.rfc3339 import format_ns, parse_ns
 from conf.settings import AlpacaSettings, Settings
-from producer.backfill import Backfill
 from producer.batcher import Batcher, PartitionKeys, Record
-from producer.gaps import Gap, Ledger
+from producer.gaps import Gap
+from producer.history_pages import HistoryPages
 from producer.history_process import Page
 from producer.judgement import judge
 from producer.market_clock import MarketClock
 from producer.pipeline import Producer
 from producer.protocol import decode
-from producer.rates import Rates
 from producer.relay import Frame, Relay
-from producer.seen import Seen
 from tests.integration.test_feed import TRADE, accept, reading, refuse
 
 SECOND_NS = 1_000_000_000
@@ -79,7 +77,7 @@ async def produced(folder: Path, sent: str, copies: int) -> list[Record]:
         url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         alpaca = AlpacaSettings(
             url=url, trades=["AAPL"], quotes=[], bars=[],
-            api_key="the-key", secret_key="the-secret",
+            api_key="the-key", secret_key="the-secret",  # pragma: allowlist secret
         )  # fmt: skip
         producer = Producer(Settings(var=folder, alpaca=alpaca), put, live=True)
         stop = asyncio.Event()
@@ -213,11 +211,9 @@ class Asked:
 
 async def test_history_is_asked_for_raw_prices():
     asked: Any = Asked()
-    outlet: Any = None
-    backfill = Backfill(Settings(), Ledger(), asked, outlet, Seen(), Rates())
-    gap = Gap("e", "cut", "bars", "KO", SECOND_NS, 2 * SECOND_NS)
+    history = HistoryPages(Settings(), asked)
     for resource in ("trades", "quotes", "bars"):
-        pages = backfill._pages(resource, [gap], SECOND_NS, 2 * SECOND_NS)
+        pages = history.of(resource, ["KO"], SECOND_NS, 2 * SECOND_NS)
         assert [page async for page in pages] == [Page({})]
     assert {x: q.get("adjustment") for x, q in asked.queries} == {
         "trades": None,

@@ -93,7 +93,12 @@ def test_what_a_killed_producer_had_on_disk_is_sent_by_the_next(pipeline: Pipeli
 def test_a_producer_on_a_new_disk_opens_the_gap_from_the_last_heartbeat(
     pipeline: Pipeline,
 ):
-    pipeline.settings |= {"SIMULATOR__STOP_AFTER_S": "60"}
+    pipeline.settings |= {
+        "SIMULATOR__STOP_AFTER_S": "60",
+        # what has no history would be lost
+        "ALPACA__STATUSES": "",
+        "ALPACA__LULDS": "",
+    }
     pipeline.start_kinesis(UNLIMITED)
     simulator, producer = pipeline.start_simulator(), pipeline.start_producer()
     eventually(lambda: pipeline.has_read(1_000), "the market runs")
@@ -137,6 +142,9 @@ def test_heartbeats_and_the_session_before_are_published(pipeline: Pipeline):
         "ALPACA__TRADES": "AAPL,MSFT",
         "ALPACA__QUOTES": "AAPL",
         "ALPACA__BARS": "MSFT",
+        "ALPACA__UPDATED_BARS": "MSFT",
+        "ALPACA__STATUSES": "",
+        "ALPACA__LULDS": "",
     }
     pipeline.start_kinesis(UNLIMITED)
     simulator = pipeline.start_simulator()

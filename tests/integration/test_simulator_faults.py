@@ -178,6 +178,7 @@ async def test_a_half_open_connection_replaces_nobody_who_leaves(tmp_path: Path)
         subscribed(port) as client,
     ):
         await order_fault(port, kind="half_open", for_s=60)
+        await read_for(client, 0.2)  # what was sent before
         async with subscribed(port) as second:
             assert await read_for(second, 0.2)
         assert await read_for(client, 0.3) == []

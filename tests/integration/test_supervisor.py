@@ -128,6 +128,19 @@ def test_wrong_setup_is_final_and_says_why(
     assert "producer" not in events(tmp_path, "started")
 
 
+def test_what_is_not_vital_stays_down_and_the_others_go_on(
+    settings: Settings, tmp_path: Path
+):
+    broken = service(
+        tmp_path, "quality", FAILS.format(code=3), vital=False, awaited=False
+    )
+    with Pipeline(settings, [*table(tmp_path), broken]) as pipeline:
+        pipeline.start()
+        until(lambda: any("given up" in told for told in pipeline.notices))
+        assert pipeline.alive()
+    assert len(events(tmp_path, "drained")) == len(START_ORDER)
+
+
 def test_missed_deadline_names_process_log_and_last_words(
     settings: Settings, tmp_path: Path
 ):

@@ -30,9 +30,11 @@ _shares = 1 / np.arange(1, len(_symbols) + 1)
 _shares /= _shares.sum()
 
 
-def rows(contract: TableContract, start_s: int, seconds: int) -> pa.Table:
+def rows(
+    contract: TableContract, start_s: int, seconds: int, per_s: int = ROWS_PER_S
+) -> pa.Table:
     """Return the rows of some seconds, the most traded symbol a quarter of them."""
-    count = seconds * ROWS_PER_S
+    count = seconds * per_s
     ns = start_s * _SECOND_NS + np.sort(_rng.integers(0, seconds * _SECOND_NS, count))
     is_late = _rng.random(count) < _OUT_OF_ORDER_SHARE
     ns = ns - is_late * _rng.integers(0, _OUT_OF_ORDER_NS, count)

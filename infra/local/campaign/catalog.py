@@ -2,7 +2,9 @@
 
 Each is a function of the scene that returns when the harm is done: when a killed
 process is dead, a struck API answers again. What outlasts its strike on purpose (a mute
-connection, a dead link) has to be noticed and left by the producer itself.
+connection, a dead link) has to be noticed and left by the producer itself. It returns
+how much it struck: calls answered with an error, connections, processes, messages. A
+fault that struck nothing proves nothing.
 """
 
 import resource
@@ -17,11 +19,12 @@ from infra.local.campaign import storms
 from infra.local.campaign.scene import Scene
 from infra.local.services import EMULATOR, LAKE, PRODUCER
 
-Strike = Callable[[Scene], None]
+Strike = Callable[[Scene], int]
 _INTERNAL, _THROTTLE, _UNAVAILABLE = (
     f"aws:fis:inject-api-{name}-error"
     for name in ("internal", "throttle", "unavailable")
 )
+_SILVER = "silver"
 _LONG_S = 45.0
 """How long a mute connection or a dead link would last if nobody noticed."""
 
@@ -33,7 +36,7 @@ class Fault:
     Attributes:
         name: In the result and the log.
         class_: ``F1`` to ``F13``.
-        strike: Does the harm.
+        strike: Does the harm, and counts it.
     """
 
     name: str
@@ -41,123 +44,150 @@ class Fault:
     strike: Strike
 
 
-def kill_producer(scene: Scene) -> None:
+def kill_producer(scene: Scene) -> int:
     """End the producer with records in its spool that Kinesis does not take."""
-    with scene.kinesis_fault(_UNAVAILABLE, operations="PutRecords"):
+    with scene.kinesis_fault(_UNAVAILABLE, operations="PutRecords") as harm:
         time.sleep(scene.between(1, 3))
         scene.kill(PRODUCER)
+    return harm.hits
 
 
-def kill_driver_when_planned(scene: Scene) -> None:
+def kill_driver_when_planned(scene: Scene) -> int:
     """End the driver when a batch is planned and not written."""
-    _kill_driver_after(scene, scene.checkpoint("silver", "offsets"))
+    before = _newest(scene.checkpoint(_SILVER, "offsets"))
+    scene.until(lambda: _unfinished(scene) > before, "silver plans a batch")
+    return _kill_driver_in_batch(scene)
 
 
-def kill_driver_when_written(scene: Scene) -> None:
+def kill_driver_when_written(scene: Scene) -> int:
     """End the driver when a table has a batch of which the checkpoint knows nothing."""
-    lake = Path(scene.settings.lake.root)
-    _kill_driver_after(scene, lake / "silver" / "trades" / "_delta_log")
+    log = Path(scene.settings.lake.root, "silver", "trades", "_delta_log")
+    batch = before = -1
+
+    def is_written() -> bool:
+        nonlocal batch, before
+        if (begun := _unfinished(scene)) != batch:
+            batch, before = begun, _newest(log)
+        return batch >= 0 and _newest(log) > before
+
+    scene.until(is_written, "silver writes a batch")
+    return _kill_driver_in_batch(scene)
 
 
-def kill_workers(scene: Scene) -> None:
+def kill_workers(scene: Scene) -> int:
     """End the Python processes that read Kinesis for Spark, not the driver."""
     scene.until(scene.workers, "Spark has Python workers")
-    scene.kill_pids(scene.workers())
+    return scene.kill_pids(scene.workers())
 
 
 def freeze(name: str) -> Strike:
     """Return what stops a process for some seconds and lets it go on."""
 
-    def strike(scene: Scene) -> None:
-        with scene.frozen(name):
+    def strike(scene: Scene) -> int:
+        with scene.frozen(name) as harm:
             time.sleep(scene.between(5, 9))
+        return harm.hits
 
     return strike
 
 
-def freeze_driver(scene: Scene) -> None:
+def freeze_driver(scene: Scene) -> int:
     """Stop a driver, replace it, and let the old one go on: it must stop by itself."""
     faults.freeze_driver(scene.pipeline, scene.settings)
+    return 1
 
 
-def kill_emulator(scene: Scene) -> None:
+def kill_emulator(scene: Scene) -> int:
     """End Kinesis at once."""
-    scene.kill(EMULATOR)
+    return scene.kill(EMULATOR)
 
 
 def on_kinesis(action: str, **parameters: object) -> Strike:
     """Return what lets a fault of Kinesis' API last for some seconds."""
-    return lambda scene: scene.on_kinesis(action, scene.between(4, 8), **parameters)
+
+    def strike(scene: Scene) -> int:
+        with scene.kinesis_fault(action, **parameters) as harm:
+            time.sleep(scene.between(4, 8))
+        return harm.hits
+
+    return strike
 
 
-def on_feed(kind: str, **fields: object) -> Strike:
+def on_feed(kind: str, *, for_s: float = 0.0, code: int | None = None) -> Strike:
     """Return what orders one fault of the feed."""
-    return lambda scene: scene.on_feed(kind, **fields)
+    return lambda scene: scene.feed_hits(scene.on_feed(kind, for_s=for_s, code=code))
 
 
 def away(code: int | None = None) -> Strike:
     """Return what cuts the feed and keeps it away for some seconds."""
 
-    def strike(scene: Scene) -> None:
+    def strike(scene: Scene) -> int:
         for_s = scene.between(2, 6)
-        scene.on_feed("cut", for_s=for_s, **({"code": code} if code else {}))
+        fault = scene.on_feed("cut", for_s=for_s, code=code)
         time.sleep(for_s)
+        return scene.feed_hits(fault)
 
     return strike
 
 
-def slow_feed(scene: Scene) -> None:
+def slow_feed(scene: Scene) -> int:
     """Let every frame come late."""
     for_s = scene.between(4, 8)
-    scene.on_feed("slow", for_s=for_s, delay_s=scene.between(0.3, 2.0))
+    fault = scene.on_feed("slow", for_s=for_s, delay_s=scene.between(0.3, 2.0))
     time.sleep(for_s)
+    return scene.feed_hits(fault)
 
 
-def one_connection_too_many(scene: Scene) -> None:
+def one_connection_too_many(scene: Scene) -> int:
     """Cut the feed and refuse every login, as if another client had the place."""
     for_s = scene.between(6, 10)
-    scene.on_feed("error", code=406, for_s=for_s)
+    refusal = scene.on_feed("error", code=406, for_s=for_s)
     scene.on_feed("cut")
     time.sleep(for_s)
+    return scene.feed_hits(refusal)
 
 
-def split_shard(scene: Scene) -> None:
+def split_shard(scene: Scene) -> int:
     """Split the widest open shard in two."""
     client, name = scene.client(), scene.settings.kinesis.stream_name
-    low, high, shard = max(_open_shards(scene), key=lambda x: x[1] - x[0])
+    before = _open_shards(scene)
+    low, high, shard = max(before, key=lambda x: x[1] - x[0])
     client.split_shard(
         StreamName=name,
         ShardToSplit=shard,
         NewStartingHashKey=str((low + high) // 2 + 1),
     )
+    return _new_shards(scene, before)
 
 
-def merge_shards(scene: Scene) -> None:
+def merge_shards(scene: Scene) -> int:
     """Merge two open shards that are neighbours."""
     client, name = scene.client(), scene.settings.kinesis.stream_name
-    shards = sorted(_open_shards(scene))
-    place = scene.dice.randrange(len(shards) - 1)
+    before = sorted(_open_shards(scene))
+    place = scene.dice.randrange(len(before) - 1)
     client.merge_shards(
         StreamName=name,
-        ShardToMerge=shards[place][2],
-        AdjacentShardToMerge=shards[place + 1][2],
+        ShardToMerge=before[place][2],
+        AdjacentShardToMerge=before[place + 1][2],
     )
+    return _new_shards(scene, before)
 
 
-def split_while_driver_is_down(scene: Scene) -> None:
+def split_while_driver_is_down(scene: Scene) -> int:
     """End the driver and split a shard before it is back."""
     scene.kill(LAKE)
-    split_shard(scene)
+    return split_shard(scene)
 
 
-def fill_disk(scene: Scene) -> None:
+def fill_disk(scene: Scene) -> int:
     """Let the producer's disk take nothing: every write to a file fails."""
-    pid = scene.pipeline.pid(PRODUCER)
+    pid, before = scene.pipeline.pid(PRODUCER), scene.missed()
     _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
     resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, hard))
     time.sleep(scene.between(5, 8))
     with suppress(ProcessLookupError):  # if it died of it, its successor has no limit
         resource.prlimit(pid, resource.RLIMIT_FSIZE, (hard, hard))
+    return scene.missed() - before
 
 
 FAULTS = (
@@ -203,16 +233,27 @@ FAULTS = (
 )
 
 
-def _kill_driver_after(scene: Scene, folder: Path) -> None:
-    """End the driver when a folder has a new numbered file."""
-    before = _newest(folder)
-    scene.until(lambda: _newest(folder) > before, f"{folder.name} goes on")
+def _kill_driver_in_batch(scene: Scene) -> int:
+    """End the driver; return how many batches it had begun and not finished."""
     scene.kill(LAKE)
+    return int(_unfinished(scene) >= 0)
+
+
+def _unfinished(scene: Scene) -> int:
+    """Return the batch of silver that is planned and not finished, or -1."""
+    planned = _newest(scene.checkpoint(_SILVER, "offsets"))
+    return planned if planned > _newest(scene.checkpoint(_SILVER, "commits")) else -1
 
 
 def _newest(folder: Path) -> int:
     stems = (path.name.removesuffix(".json") for path in folder.iterdir())
     return max((int(stem) for stem in stems if stem.isdecimal()), default=-1)
+
+
+def _new_shards(scene: Scene, before: list[tuple[int, int, str]]) -> int:
+    """Wait until the stream has changed; return how many shards are new."""
+    scene.until(lambda: set(_open_shards(scene)) - set(before), "shards are new")
+    return len(set(_open_shards(scene)) - set(before))
 
 
 def _open_shards(scene: Scene) -> list[tuple[int, int, str]]:

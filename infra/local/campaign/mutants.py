@@ -98,8 +98,8 @@ def _forget_failed_entries(settle: Function) -> Function:
 
 def _acknowledge_before_the_disk_has_it(write: Function) -> Function:
     def wrong(self: Segments, entries: list[bytes]) -> list[Place]:
-        write(self, entries[-1:])  # the mark alone: the records are in memory
-        return []
+        (mark,) = write(self, entries[-1:])  # the records are in memory alone
+        return [mark] * len(entries)
 
     return wrong
 
@@ -249,7 +249,7 @@ IN_LAYERS = (
         "rejects-swallowed",
         "what cannot be accepted is not kept",
         silver.merge,
-        "_TABLES",
+        "TABLES",
         _without_rejects,
         "lost",
     ),

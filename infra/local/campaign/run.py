@@ -48,12 +48,14 @@ class Struck:
     Attributes:
         name: The fault's.
         class_: The fault's.
+        hits: How much it struck: calls, connections, processes or messages.
         struck_s: How long the harm lasted.
         recovery_s: Seconds from its end to silver; None if silver did not go on.
     """
 
     name: str
     class_: str
+    hits: int
     struck_s: float
     recovery_s: float | None
 
@@ -85,7 +87,7 @@ class Campaign:
             struck = _strike(scene, fault, silver)
             self.struck.append(struck)
             place = f"{number}/{len(self._faults)}"
-            _log.info("recovered", fault=fault.name, place=place, s=struck.recovery_s)
+            _log.info("recovered", place=place, **vars(struck))
             if struck.recovery_s is None:
                 break
         _await_settled_gaps(scene)
@@ -165,6 +167,7 @@ def summary(struck: list[Struck], trials: list[Trial]) -> dict[str, Any]:
             {
                 "name": x.name,
                 "class": x.class_,
+                "hits": x.hits,
                 "struck_s": x.struck_s,
                 "recovery_s": x.recovery_s,
             }
@@ -180,12 +183,12 @@ def summary(struck: list[Struck], trials: list[Trial]) -> dict[str, Any]:
 def _strike(scene: Scene, fault: Fault, silver: Silver) -> Struck:
     _log.info("strikes", fault=fault.name, class_=fault.class_)
     began = time.monotonic()
-    fault.strike(scene)
+    hits = fault.strike(scene)
     over, struck_s = datetime.now(UTC), round(time.monotonic() - began, 1)
     recovery_s = silver.recovery_s(
         over, _RECOVERY_WITHIN_S, lambda: scene.pipeline.wait(0)
     )
-    return Struck(fault.name, fault.class_, struck_s, recovery_s)
+    return Struck(fault.name, fault.class_, hits, struck_s, recovery_s)
 
 
 def _await_settled_gaps(scene: Scene) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -33,6 +33,17 @@ _PUT_AGAIN_S = 0.2
 _log = get_logger(__name__)
 
 
+@dataclass
+class Harm:
+    """What a fault did.
+
+    Attributes:
+        hits: Calls that it answered, processes that it stopped.
+    """
+
+    hits: int = 0
+
+
 @dataclass(frozen=True)
 class Scene:
     """A live pipeline and the dice.
@@ -51,49 +62,73 @@ class Scene:
         """Return seconds from a range, to the millisecond."""
         return round(self.dice.uniform(low, high), 3)
 
-    def on_feed(self, kind: str, **fields: object) -> None:
-        """Order a fault of the simulator."""
-        port, fault = self.settings.simulator.port, {"kind": kind, **fields}
-        _request(port, "/sim/faults", fault)
+    def on_feed(self, kind: str, *, for_s: float = 0.0, **fields: object) -> int:
+        """Order a fault of the simulator, for who is connected; return its number."""
+        self.until(self.is_connected, "the producer is connected")
+        fault = {"kind": kind, "for_s": for_s, **fields}
+        (added,) = self._ask_feed("/sim/faults", fault)
         _log.info("simulator fault", **fault)
+        return int(added["id"])
 
-    def on_kinesis(self, action: str, for_s: float, **parameters: object) -> None:
-        """Let a fault of the emulator last, and return when it is over."""
-        with self.kinesis_fault(action, **parameters):
-            time.sleep(for_s)
+    def feed_hits(self, number: int) -> int:
+        """Return how many connections or answers a fault of the simulator has hit."""
+        (fault,) = (x for x in self._ask_feed("/sim/faults") if x["id"] == number)
+        return int(fault["hits"])
+
+    def is_connected(self) -> bool:
+        """Tell whether anybody subscribes to the feed."""
+        return bool(self._feed_status()["clients"])
+
+    def missed(self) -> int:
+        """Return how many messages of the market nobody was handed."""
+        return int(self._feed_status()["missed"])
 
     @contextmanager
-    def kinesis_fault(self, action: str, **parameters: object) -> Iterator[None]:
-        """Hold a fault of the emulator; one that was killed forgets it."""
+    def kinesis_fault(self, action: str, **parameters: object) -> Iterator[Harm]:
+        """Hold a fault of the emulator; how often it struck is known when it is over.
+
+        An emulator that is killed meanwhile forgets it.
+        """
         port = self.settings.emulator.port
         texts = {name: str(value) for name, value in parameters.items()}
         fault = {"actionId": action, "parameters": texts}
         number = msgspec.json.decode(_request(port, "/faults", fault))["id"]
         _log.info("emulator fault", **fault)
+        harm = Harm()
         try:
-            yield
+            yield harm
         finally:
-            _request(port, f"/faults/{number}", method="DELETE")
+            answer = _request(port, f"/faults/{number}", method="DELETE")
+            harm.hits = msgspec.json.decode(answer).get("struck", 0)
 
     @contextmanager
-    def frozen(self, name: str) -> Iterator[None]:
+    def frozen(self, name: str) -> Iterator[Harm]:
         """Stop a process and all that it started, and let it go on."""
         leader = self.pipeline.pid(name)
-        _signal_session(leader, signal.SIGSTOP)
         try:
-            yield
+            yield Harm(_signal_session(leader, signal.SIGSTOP))
         finally:
             _signal_session(leader, signal.SIGCONT)
 
-    def kill(self, name: str) -> None:
-        """End one process at once; the supervisor starts it again."""
-        self.pipeline.kill(name, signal.SIGKILL)
+    def kill(self, name: str) -> int:
+        """End one process at once; the supervisor starts it again.
 
-    def kill_pids(self, pids: list[int]) -> None:
+        Raises:
+            ProcessLookupError: It is not running.
+        """
+        pid = self.pipeline.pid(name)
+        self.pipeline.kill(name, signal.SIGKILL)
+        self.until(lambda: process_table.identity(pid) is None, f"{name} is dead")
+        return 1
+
+    def kill_pids(self, pids: list[int]) -> int:
         """End processes at once that the supervisor does not know."""
+        killed = 0
         for pid in pids:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+                killed += 1
+        return killed
 
     def workers(self) -> list[int]:
         """Return the Python processes that Spark's driver started."""
@@ -140,6 +175,14 @@ class Scene:
             if self.pipeline.wait(0.02) or time.monotonic() > deadline:
                 raise FixSetup("campaign", f"waited in vain until {what}", "See logs")
 
+    def _feed_status(self) -> dict[str, Any]:
+        return dict(self._ask_feed("/sim/status"))
+
+    def _ask_feed(self, path: str, body: object = None) -> Any:  # noqa: ANN401 (JSON)
+        method = "GET" if body is None else "POST"
+        port = self.settings.simulator.port
+        return msgspec.json.decode(_request(port, path, body, method=method))
+
 
 def _request(
     port: int, path: str, body: object = None, *, method: str = "POST"
@@ -170,9 +213,11 @@ def _request(
         return text
 
 
-def _signal_session(leader: int, number: int) -> None:
-    for pid in process_table.session(leader):
+def _signal_session(leader: int, number: int) -> int:
+    pids = process_table.session(leader)
+    for pid in pids:
         os.kill(pid, number)
+    return len(pids)
 
 
 def _command(pid: int) -> bytes:

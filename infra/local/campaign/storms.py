@@ -44,31 +44,34 @@ _HOSTILE_TEXTS = (
 """What `Malformer` does not have: each is rejected, whatever the symbol."""
 
 
-def duplicate_storm(scene: Scene) -> None:
+def duplicate_storm(scene: Scene) -> int:
     """Put what the stream got in the last seconds into it again, five times."""
     records = _recent_records(scene, since_s=10)
     for _ in range(COPIES):
         scene.put(records)
+    return COPIES * len(records)
 
 
-def late_storm(scene: Scene, number: int = 2_000) -> None:
+def late_storm(scene: Scene, number: int = 2_000) -> int:
     """Send trades that are minutes to hours old."""
     ages_s = [scene.dice.uniform(180, 3 * 3600) for _ in range(number)]
     now_ns = time.time_ns()
     trades = [_trade(scene, now_ns - int(age_s * _SECOND_NS)) for age_s in ages_s]
-    _send(scene, "l", [_text(trade) for trade in trades])
+    return _send(scene, "l", [_text(trade) for trade in trades])
 
 
-def correction_storm(scene: Scene, number: int = 500) -> None:
+def correction_storm(scene: Scene, number: int = 500) -> int:
     """Send trades, correct each of them, and cancel every second corrected one."""
     trades = [_trade(scene, time.time_ns()) for _ in range(number)]
     corrections = [_correction(trade) for trade in trades]
     cancels = [_cancel(correction) for correction in corrections[::2]]
-    for messages in (trades, corrections, cancels):
+    return sum(
         _send(scene, "n", [_text(message) for message in messages])
+        for messages in (trades, corrections, cancels)
+    )
 
 
-def poison_burst(scene: Scene, number: int = 5_000) -> None:
+def poison_burst(scene: Scene, number: int = 5_000) -> int:
     """Send what means nothing: every kind of damage, thousands of times."""
     malformer = Malformer()
     texts = []
@@ -80,10 +83,10 @@ def poison_burst(scene: Scene, number: int = 5_000) -> None:
             texts.append(form.format(**fill, huge="9" * 400))
         else:
             texts.append(malformer.spoil(_struct(message)).decode())
-    _send(scene, "m", texts)
+    return _send(scene, "m", texts)
 
 
-def schema_evolution(scene: Scene, number: int = 300) -> None:
+def schema_evolution(scene: Scene, number: int = 300) -> int:
     """Send trades as a later Alpaca might, and a message type that nobody knows."""
     changes: list[Message] = [
         {"vendorNote": {"a": [1, 2]}, "y": None},
@@ -96,13 +99,13 @@ def schema_evolution(scene: Scene, number: int = 300) -> None:
         _trade(scene, time.time_ns()) | scene.dice.choice(changes)
         for _ in range(number)
     ]
-    _send(scene, "n", [_text(trade) for trade in trades])
+    known = _send(scene, "n", [_text(trade) for trade in trades])
     strange = [{"T": "news", "S": t["S"], "t": t["t"], "i": t["i"]} for t in trades]
-    _send(scene, "m", [_text(message) for message in strange])
+    return known + _send(scene, "m", [_text(message) for message in strange])
 
 
-def _send(scene: Scene, flag: str, texts: list[str]) -> None:
-    """Let messages come as frames of a connection of their own."""
+def _send(scene: Scene, flag: str, texts: list[str]) -> int:
+    """Let messages come as frames of a connection of their own; return how many."""
     settings, epoch = scene.settings, f"campaign-{next(_ids)}"
     batcher = Batcher(
         linger_ms=settings.kinesis.linger_ms,
@@ -123,6 +126,7 @@ def _send(scene: Scene, flag: str, texts: list[str]) -> None:
     records += batcher.close_all()
     _tell(scene, flag, texts)
     scene.put(records)
+    return len(texts)
 
 
 def _frames(texts: list[str]) -> list[bytes]:

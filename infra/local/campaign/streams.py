@@ -23,6 +23,7 @@ from producer.status import Status
 _RATE_PER_S = 250
 _MARKET = {"malformed_share": 0.004, "out_of_order_share": 0.0, "history": False}
 _SETTLED_WITHIN_S = 60.0
+_CUT_S = 2.5
 LOOKBACK_S = 1
 """Of the backfill: more would heal what the mutants of the retry have lost. What comes
 out of order by more would then be missing, so nothing does."""
@@ -35,10 +36,12 @@ class Stream:
     Attributes:
         truth: Folder of what was sent and missed.
         kinesis: The emulator's database.
+        deaths: How often the producer died; it is killed once.
     """
 
     truth: Path
     kinesis: Path
+    deaths: int
 
 
 def record(
@@ -53,14 +56,17 @@ def record(
         mutant: Of the producer, if there is to be one.
     """
     name = mutant.name if mutant else "none"
-    chosen = _prepared(settings, folder / name, seed)
-    with Pipeline(chosen, _table(chosen, mutant)) as pipeline:
+    chosen = prepared(settings, folder / name, seed)
+    with Pipeline(chosen, table(chosen, mutant)) as pipeline:
         pipeline.start()
         _live(Scene(pipeline, chosen, random.Random(seed)))
-    return Stream(chosen.simulator.truth_dir or folder, smoke.store(chosen))
+        processes = pipeline.status.processes
+    deaths = sum(x.restarts for x in processes if x.name == PRODUCER)
+    return Stream(chosen.simulator.truth_dir or folder, smoke.store(chosen), deaths)
 
 
-def _prepared(settings: Settings, var: Path, seed: int) -> Settings:
+def prepared(settings: Settings, var: Path, seed: int) -> Settings:
+    """Return the settings of one such life: its own folder, ports and market."""
     with ExitStack() as probes:
         feed, kinesis = (_free_port(probes) for _ in range(2))
     market = {
@@ -86,19 +92,20 @@ def _prepared(settings: Settings, var: Path, seed: int) -> Settings:
     )
 
 
-def _table(settings: Settings, mutant: Mutant | None) -> list[Service]:
-    table = [
+def table(settings: Settings, mutant: Mutant | None = None) -> list[Service]:
+    """Return emulator, simulator and producer, the last with the mutant in it."""
+    recorders = [
         service
         for service in services(settings)
         if service.name in (EMULATOR, SIMULATOR, PRODUCER)
     ]
     if mutant is None:
-        return table
+        return recorders
     return [
         replace(service, command=_mutated(service.command, mutant))
         if service.name == PRODUCER
         else service
-        for service in table
+        for service in recorders
     ]
 
 
@@ -113,8 +120,10 @@ def _live(scene: Scene) -> None:
     with scene.kinesis_fault("emulator:put-records-entry-failure", percentage=20):
         time.sleep(2)
     time.sleep(2 * LOOKBACK_S)
-    scene.on_feed("cut", for_s=2.5)
-    time.sleep(5)
+    scene.on_feed("cut", for_s=_CUT_S)
+    time.sleep(_CUT_S)
+    scene.until(scene.is_connected, "the producer is connected again")
+    time.sleep(2 * LOOKBACK_S)
     with scene.kinesis_fault(
         "aws:fis:inject-api-unavailable-error", operations="PutRecords"
     ):

@@ -34,7 +34,8 @@ class Trial:
     Attributes:
         name: The mutant's; ``none`` is the run without one.
         found: Rows lost, duplicated, altered.
-        is_right: It found what the mutant does; without one, nothing.
+        is_right: It found what the mutant does; without one, nothing. What a producer
+            loses that dies of its mutant is no proof.
     """
 
     name: str
@@ -100,6 +101,7 @@ def _judge(
         )
     smoke.keep_report(var, report)
     found = {fault: report.total(fault) for fault in _FAULTS}
-    trial = Trial(name, found, is_right(mutant, found))
-    _log.info("judged", mutant=name, is_right=trial.is_right, **found)
+    trial = Trial(name, found, is_right(mutant, found) and stream.deaths == 1)
+    deaths = stream.deaths
+    _log.info("judged", mutant=name, is_right=trial.is_right, deaths=deaths, **found)
     return trial

@@ -22,6 +22,8 @@ def _rows(result: dict[str, Any]) -> Iterator[str]:
 
 def _recovery(result: dict[str, Any]) -> Iterator[str]:
     for fault in result["faults"]:
+        if not fault["hits"]:
+            yield f"{fault['name']} struck nothing"
         if fault["recovery_s"] is None:
             yield f"silver did not go on after {fault['name']}"
     p95 = result["recovery_s"]["p95"]
@@ -36,7 +38,7 @@ def _mutants(result: dict[str, Any]) -> Iterator[str]:
         if trial["name"] == "none":
             yield f"without a mutant the oracle finds {trial['found']}"
         else:
-            yield f"the oracle did not notice the mutant {trial['name']}"
+            yield f"the mutant {trial['name']} was not caught: {trial['found']}"
 
 
 def _time(result: dict[str, Any]) -> Iterator[str]:

@@ -18,10 +18,10 @@ import msgspec
 
 from conf import logs
 from conf.settings import Settings, load
+from infra.local.ingestion.intervals import SECOND_NS, agreement
 from infra.local.ingestion.judge import (
-    SECOND_NS,
+    COUNTED,
     Withheld,
-    agreement,
     compare,
     read_stream,
 )
@@ -106,7 +106,7 @@ def run(
         "connections": state["connections"],
         "backfilled_rows": state["backfilled_rows"],
     }
-    wanted = ("lost", "duplicated", "altered", "wrongly_lost", "intervals_unmatched")
+    wanted = (*COUNTED, "intervals_unmatched")
     result["broken"] = [name for name in wanted if result[name]]
     result["broken"] += ["intervals_worst_s"] if spans.worst_s > MOST_OFF_S else []
     if not keep and not result["broken"]:

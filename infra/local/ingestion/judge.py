@@ -7,12 +7,15 @@ live and by backfill, is one event.
 Alpaca's history has a minute only as it was restated last, as one bar. Whoever missed
 both the bar and its restatement stores that one as a bar: nothing earlier is owed of a
 minute whose later state is stored.
+
+It has no halts and no price bands. What a gap hid of them cannot be had, and every such
+gap must be called lost, no other.
 """
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import duckdb
 import msgspec
@@ -21,19 +24,17 @@ from conf.market.gaps import END_STATES, GapTransition
 from conf.market.rfc3339 import parse_ns
 from conf.market.wire import CHANNEL_OF_TYPE
 from infra.local import stream_contents
+from infra.local.ingestion.intervals import SECOND_NS, Route, Span, touch
 from producer.simulator.disturbances import Fault
-from producer.simulator.missed import Interval
 
-SECOND_NS = 1_000_000_000
 MINUTE_NS = 60 * SECOND_NS
+WITHOUT_HISTORY = frozenset({"statuses", "lulds", "dailyBars"})
 _EXAMPLES = 10
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder(order="sorted").encode
 
-Route = tuple[str, str]
-"""Channel and symbol."""
-Span = tuple[int, int]
 Event = tuple[str, int]
+Fate = Literal["lost", "withheld", "without_history"]
 
 
 class Stored(NamedTuple):
@@ -64,13 +65,16 @@ class Verdict(msgspec.Struct, frozen=True):
     """What the comparison found; each count should be 0.
 
     Attributes:
-        lost: Owed, not stored, and neither withheld nor named as lost.
+        lost: Owed, not stored, and not named as lost with a right to be.
         duplicated: Stored quotes beyond the number sent.
         altered: Stored, and never sent like that.
         wrongly_lost: Gaps called lost though REST had everything.
+        wrongly_filled: Gaps of channels without history that are called anything else.
         superseded: States of minutes that are missing and have a later one stored.
         withheld: Messages that are missing because REST was told to withhold them,
             inside a gap called lost, or delayed into a later one.
+        without_history: Halts and price bands that are missing inside a gap called
+            lost.
         expected: Events that were owed.
         stored: Messages in the stream, live or by backfill.
         examples: Some of what is wrong.
@@ -80,23 +84,17 @@ class Verdict(msgspec.Struct, frozen=True):
     duplicated: int
     altered: int
     wrongly_lost: int
+    wrongly_filled: int
     superseded: int
     withheld: int
+    without_history: int
     expected: int
     stored: int
     examples: list[str]
 
 
-class Spans(msgspec.Struct, frozen=True):
-    """How the ledger's intervals agree with the simulator's.
-
-    ``worst_s`` is the largest difference of two ends that belong together;
-    ``unmatched`` counts intervals of either side that the other does not have.
-    """
-
-    intervals: int
-    worst_s: float
-    unmatched: int
+COUNTED = ("lost", "duplicated", "altered", "wrongly_lost", "wrongly_filled")
+"""What must be 0 in each verdict."""
 
 
 def read_stream(database: Path) -> Stored:
@@ -125,7 +123,8 @@ def compare(
     absent = [x for x in sent.items() if x[1] < until_ns and x[0] not in stored.events]
     known = _later_states(sent, stored.events)
     missing = [x for x in absent if x[0] not in known]
-    hidden, lost = _told_apart(missing, stored.gaps, list(withheld))
+    fates = _fates(missing, stored.gaps, list(withheld))
+    lost = [event for event, fate in fates if fate == "lost"]
     states = {_state(text) for text, _ in sent if _is_bar(text)}
     began_ns = min(sent.values())
     strange = [
@@ -134,16 +133,19 @@ def compare(
     strange = [x for x in strange if not _is_bar(x[0]) or _state(x[0]) not in states]
     altered = [text for text, _ in strange if text not in texts]
     wrong = _wrongly_lost(stored.gaps, list(withheld))
+    filled = _wrongly_filled(stored.gaps)
     return Verdict(
         lost=len(lost),
         duplicated=len(strange) - len(altered),
         altered=len(altered),
         wrongly_lost=len(wrong),
+        wrongly_filled=len(filled),
         superseded=len(absent) - len(missing),
-        withheld=len(hidden),
+        withheld=sum(fate == "withheld" for _, fate in fates),
+        without_history=sum(fate == "without_history" for _, fate in fates),
         expected=sum(due_ns < until_ns for due_ns in sent.values()),
         stored=stored.messages,
-        examples=[str(x) for x in (*lost, *strange, *wrong)][:_EXAMPLES],
+        examples=[str(x) for x in (*lost, *strange, *wrong, *filled)][:_EXAMPLES],
     )
 
 
@@ -161,34 +163,6 @@ def due_events(truth_dir: Path) -> dict[Event, int]:
 def canonical(text: str | bytes) -> str:
     """Return a message as JSON in the order of its keys."""
     return _encode(_decode(text)).decode()
-
-
-def agreement(gaps: Iterable[GapTransition], missed: Iterable[Interval]) -> Spans:
-    """Compare the intervals of the ledger with those of the simulator.
-
-    Those that still last are left out: the one after the producer's end does.
-    """
-    told, true = (
-        defaultdict[Route, list[Span]](list),
-        defaultdict[Route, list[Span]](list),
-    )
-    for gap in gaps:
-        if gap.state in END_STATES and gap.end is not None:
-            route = gap.channel, gap.symbol
-            told[route].append((parse_ns(gap.start), parse_ns(gap.end)))
-    for one in missed:
-        if one.to_ns is not None:
-            true[one.channel, one.symbol].append((one.from_ns, one.to_ns))
-    worst_ns = unmatched = intervals = 0
-    for route in told.keys() | true.keys():
-        ours, theirs = _merged(told[route]), _merged(true[route])
-        intervals += len(theirs)
-        pairs = [(x, y) for x in ours for y in theirs if _touch(x, y)]
-        unmatched += len(ours) - len({x for x, _ in pairs})
-        unmatched += len(theirs) - len({y for _, y in pairs})
-        differences = [abs(a - b) for x, y in pairs for a, b in zip(x, y, strict=True)]
-        worst_ns = max(worst_ns, *differences, 0)
-    return Spans(intervals, round(worst_ns / SECOND_NS, 3), unmatched)
 
 
 def _truth(truth_dir: Path) -> Iterator[tuple[int, str]]:
@@ -224,29 +198,47 @@ def _state(text: str) -> str:
     return text.replace('"T":"u"', '"T":"b"')
 
 
-def _told_apart(
+def _fates(
     missing: list[tuple[Event, int]],
     gaps: list[GapTransition],
     withheld: list[Withheld],
-) -> tuple[list[Event], list[Event]]:
-    """Return what was withheld and is named as lost, then what is just lost."""
+) -> list[tuple[Event, Fate]]:
+    """Return why each is missing; only what a gap names may be, and not all of that."""
     named = defaultdict[Route, list[Span]](list)
     for gap in gaps:
         if gap.state == "lost":
             span = parse_ns(gap.start) - SECOND_NS, parse_ns(gap.end or "") + SECOND_NS
             named[gap.channel, gap.symbol].append(span)
-    hidden: list[Event] = []
-    lost: list[Event] = []
+    fates: list[tuple[Event, Fate]] = []
     for event, due_ns in missing:
         message = _decode(event[0])
         route, time_ns = _route(message), parse_ns(message["t"])
-        hiding = [each for each in withheld if each.hides(route, time_ns)]
-        is_hidden = bool(hiding)
         is_named = any(begin <= due_ns < end for begin, end in named[route])
+        hiding = [each for each in withheld if each.hides(route, time_ns)]
         # delayed into a later gap, which had everything else: nobody could tell
-        is_named |= any(due_ns >= each.span[1] for each in hiding)
-        (hidden if is_hidden and is_named else lost).append(event)
-    return hidden, lost
+        is_late = any(due_ns >= each.span[1] for each in hiding)
+        fate: Fate = "lost"
+        if hiding and (is_named or is_late):
+            fate = "withheld"
+        elif route[0] in WITHOUT_HISTORY and is_named:
+            fate = "without_history"
+        fates.append((event, fate))
+    return fates
+
+
+def _wrongly_filled(gaps: Iterable[GapTransition]) -> list[GapTransition]:
+    """Return the settled gaps that nobody could have filled, yet not called lost.
+
+    One of no length hid nothing: it may be called otherwise.
+    """
+    return [
+        gap
+        for gap in gaps
+        if gap.channel in WITHOUT_HISTORY
+        and gap.state in END_STATES
+        and gap.state != "lost"
+        and gap.start != gap.end
+    ]
 
 
 def _wrongly_lost(
@@ -257,9 +249,10 @@ def _wrongly_lost(
         gap
         for gap in gaps
         if gap.state == "lost"
+        and gap.channel not in WITHOUT_HISTORY
         and not any(
             each.fault.names_event(gap.channel, gap.symbol)
-            and _touch(each.span, (parse_ns(gap.start), parse_ns(gap.end or "")))
+            and touch(each.span, (parse_ns(gap.start), parse_ns(gap.end or "")))
             for each in withheld
         )
     ]
@@ -272,18 +265,3 @@ def _route(message: dict[str, Any]) -> Route:
 def _closed_before(began_ns: int, text: str) -> bool:
     message = _decode(text)
     return message["T"] == "b" and parse_ns(message["t"]) + MINUTE_NS <= began_ns
-
-
-def _merged(spans: list[Span]) -> list[Span]:
-    """Join what is less than a second apart: a link that thaws and then is cut."""
-    joined: list[Span] = []
-    for begin, end in sorted(spans):
-        if joined and begin - joined[-1][1] < SECOND_NS:
-            joined[-1] = joined[-1][0], max(end, joined[-1][1])
-        else:
-            joined.append((begin, end))
-    return joined
-
-
-def _touch(one: Span, other: Span) -> bool:
-    return one[0] - SECOND_NS < other[1] and other[0] - SECOND_NS < one[1]

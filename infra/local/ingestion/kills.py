@@ -22,7 +22,7 @@ import msgspec
 
 from conf import logs
 from conf.settings import Settings, load
-from infra.local.ingestion.judge import compare, read_stream
+from infra.local.ingestion.judge import COUNTED, compare, read_stream
 from infra.local.ingestion.stage import Stage, prepared, staged
 from infra.local.kinesis.store import DATABASE_NAME
 from infra.local.services import EMULATOR, PRODUCER, SIMULATOR
@@ -93,7 +93,7 @@ def run(
         "spooled_lost": len(owed - stored.records),
         "causes": sorted({gap.cause for gap in stored.gaps}),
     }
-    wanted = ("lost", "duplicated", "altered", "wrongly_lost", "spooled_lost")
+    wanted = (*COUNTED, "spooled_lost")
     result["broken"] = [name for name in wanted if result[name]]
     if not keep and not result["broken"]:
         shutil.rmtree(chosen.var)

@@ -23,6 +23,7 @@ from producer.simulator.disturbances import Fault
 from producer.simulator.missed import Interval
 
 SYMBOLS = ["AAPL", "MSFT", "TSLA", "SPY", "KO", "BA"]
+_CHANNELS = ("trades", "quotes", "bars", "updated_bars", "statuses", "lulds")
 _PATIENCE_S = 600.0
 _LOOK_EVERY_S = 0.05
 _TRUTH_WITHIN_NS = 250_000_000
@@ -31,19 +32,21 @@ _LEASH = str(Path(leash.__file__))
 Status = dict[str, Any]
 
 
-def prepared(settings: Settings, name: str, *, rate: int) -> Settings:
+def prepared(
+    settings: Settings, name: str, *, rate: int, symbols: list[str] = SYMBOLS
+) -> Settings:
     """Return the settings of one run: its own folder, ports, symbols and patience."""
     var = settings.var / name / f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}"
     simulator_port, emulator_port = _free_port(), _free_port()
     url = f"ws://127.0.0.1:{simulator_port}"
     endpoint = f"http://127.0.0.1:{emulator_port}"
     market = {
-        "port": simulator_port, "rate_per_s": rate, "symbols": SYMBOLS,
+        "port": simulator_port, "rate_per_s": rate, "symbols": symbols,
         "truth_dir": var / "truth", "history": False, "out_of_order_share": 0.005,
+        "calendar": "always",
     }  # fmt: skip
     feed = {
-        "url": url, "trades": SYMBOLS, "quotes": SYMBOLS, "bars": SYMBOLS,
-        "updated_bars": SYMBOLS, "reconnect_max_s": 2.0,
+        "url": url, "reconnect_max_s": 2.0, **dict.fromkeys(_CHANNELS, symbols),
     }  # fmt: skip
     patience = {"late_after_s": 5, "give_up_after_s": 60}
     return settings.model_copy(
@@ -115,6 +118,10 @@ class Stage:
             raise FixSetup(name, f"ended by itself, exit code {code}", "See its log")
         self._running[name].kill()
         self._running[name].wait()
+
+    def pid(self, name: str) -> int:
+        """Return the id of a process."""
+        return self._running[name].pid
 
     def stop(self, name: str) -> int:
         """Let a process drain; return its exit code."""

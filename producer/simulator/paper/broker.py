@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from conf.market import wire
+from conf.market.rfc3339 import parse_ns
 from producer.simulator.batch import Batch, Route
 from producer.simulator.disturbances import Disturbances
 from producer.simulator.paper.account import PaperAccount, Quote, quote_from
@@ -173,15 +174,25 @@ def _by_client_id(account: PaperAccount, client_order_id: str) -> PaperOrder:
 def _listed(account: PaperAccount, query: dict[str, str]) -> list[wire.Order]:
     status = query.get("status", "open")
     symbols = set(filter(None, query.get("symbols", "").split(",")))
+    after_ns, until_ns = _moment(query.get("after")), _moment(query.get("until"))
     found = [
         order.as_wire()
         for order in account.orders.values()
         if status == "all" or order.is_open == (status == "open")
         if not symbols or order.wanted.symbol in symbols
+        if after_ns is None or order.created_ns > after_ns
+        if until_ns is None or order.created_ns < until_ns
     ]
     if query.get("direction", "desc") == "desc":
         found.reverse()
     return found[: int(query.get("limit") or 50)]
+
+
+def _moment(text: str | None) -> int | None:
+    try:
+        return None if text is None else parse_ns(text)
+    except ValueError as wrong:
+        raise RefusedRequest(422, 42210000, f"{text!r} is no time: {wrong}") from wrong
 
 
 def _cancel_all(account: PaperAccount) -> list[dict[str, Any]]:

@@ -261,3 +261,17 @@ async def test_metrics_count_requests_by_route(market: Market, api: Api):
     assert f'{count}"other",status="404"}} 1.0' in text
     assert 'tickhouse_table_version{table="silver.trades"} 1.0' in text
     assert "tickhouse_stream_clients 0.0" in text
+
+
+async def test_data_docs_are_served_once_they_are_there(market: Market, api: Api):
+    assert (await api.get("/quality/")).status_code == 404
+    folder = market.settings.data_docs
+    folder.mkdir(parents=True)
+    (folder / "index.html").write_text("<h1>Data Docs</h1>")
+
+    page = await api.get("/quality/")
+
+    assert (page.status_code, page.text) == (200, "<h1>Data Docs</h1>")
+    assert page.headers["content-type"].startswith("text/html")
+    assert "script-src 'self';" in page.headers["content-security-policy"]
+    assert page.headers["cache-control"] == "no-cache"

@@ -476,8 +476,14 @@ def sliding_rows() -> list[Row]:
 
 def write_table(root: Path, table: str, rows: list[Row]) -> None:
     contract = TABLES[table]
-    created = create_table(str(root / contract.path), contract)
-    write_deltalake(created, arrow(rows, contract.schema), mode="append")
+    create_table(str(root / contract.path), contract)
+    append_rows(root, table, rows)
+
+
+def append_rows(root: Path, table: str, rows: list[Row]) -> None:
+    contract = TABLES[table]
+    rows_of_schema = arrow(rows, contract.schema)
+    write_deltalake(root / contract.path, rows_of_schema, mode="append")
 
 
 def arrow(rows: list[Row], schema: pa.Schema) -> pa.Table:

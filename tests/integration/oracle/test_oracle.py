@@ -17,6 +17,7 @@ from tests.integration.oracle.example_market import (
     RECEIVE_NS,
     RECEIVED,
     Lake,
+    append_rows,
     correct_lake,
     reject_row,
     text_of,
@@ -90,6 +91,14 @@ def test_a_correct_lake_has_no_fault(judged: Judged, only_stored: bool):
 
 def test_late_events_in_the_lake_are_counted(judged: Judged):
     assert judged(correct_lake()).late_restated == 1
+
+
+def test_a_file_of_nothing_but_history_is_not_judged(judged: Judged, tmp_path: Path):
+    lake = correct_lake()
+    write_table(tmp_path / "lake", "silver.trades", lake["silver.trades"])
+    older = [row | {"kind": "history", "price": 1.0} for row in lake["silver.trades"]]
+    append_rows(tmp_path / "lake", "silver.trades", older)
+    assert faults(judged(lake)) == {}
 
 
 @pytest.mark.parametrize("table", list(UNSPOILT))

@@ -23,6 +23,7 @@ _SAMPLES: dict[pa.DataType, object] = {
     pa.float64(): 1.0,
     pa.bool_(): True,
     pa.binary(): b"x",
+    pa.list_(pa.float64()): [1.0],
 }
 _positions = count(1)
 

@@ -54,7 +54,9 @@ def test_one_flag_can_set_several_settings():
     chosen = load(symbols="FAKEPACA")
     assert chosen.simulator.symbols == ["FAKEPACA"]
     assert chosen.alpaca.trades == chosen.alpaca.quotes == chosen.alpaca.bars
-    assert chosen.alpaca.bars == ["FAKEPACA"]
+    assert chosen.alpaca.bars == chosen.alpaca.updated_bars == ["FAKEPACA"]
+    assert chosen.alpaca.statuses == chosen.alpaca.lulds == ["FAKEPACA"]
+    assert chosen.alpaca.daily_bars == []
 
 
 def test_every_flag_names_settings_that_exist():
@@ -288,6 +290,7 @@ def test_the_feed_chooses_the_symbols_where_it_has_not_ours(flags, symbols):
     chosen = load(**flags).alpaca
 
     assert chosen.trades == chosen.quotes == chosen.bars == symbols
+    assert chosen.updated_bars == chosen.statuses == chosen.lulds == symbols
 
 
 def test_the_folder_of_the_recordings_is_no_setting(monkeypatch):

@@ -143,3 +143,9 @@ def test_arrays_that_are_no_network_are_refused(change, reason: str):
 def test_a_missing_seed_is_refused():
     with pytest.raises(Unacceptable, match="seed1"):
         networks_of(arrays_of([network()]), "policy", "tanh", 4, 2)
+
+
+def test_a_matrix_kept_column_by_column_is_written_row_by_row():
+    weight = np.asfortranarray(np.arange(6.0).reshape(2, 3))
+    found = unpacked(packed({"seed0.actor.weight0": weight}))
+    assert found["seed0.actor.weight0"].tolist() == weight.tolist()

@@ -34,5 +34,6 @@ def test_other_machines_are_not(url: str):
 
 
 def test_symbols_of_all_channels_count_once():
-    settings = AlpacaSettings(trades=["B", "A"], quotes=["A"], bars=["*"])
+    others = {key: ["A"] for key in ("updated_bars", "statuses", "lulds")}
+    settings = AlpacaSettings(trades=["B", "A"], quotes=["A"], bars=["*"], **others)
     assert subscribed_symbols(settings) == ["*", "A", "B"]

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from conf.market.gaps import GapTransition
+from producer.gaps import Outage
 from producer.mark import Mark
 from producer.reception import Reception
 
@@ -103,6 +104,28 @@ def test_a_second_restart_tells_the_same_gaps(
     once_more = Reception(TRADES, told.extend, clock, live=True)
     once_more.resume(mark, "restart")
     assert len(told) == 4
+
+
+def test_what_a_predecessor_did_not_keep_is_over_when_it_is_known_late(
+    reception: Reception, told: list[GapTransition], clock: Clock
+):
+    reception.confirmed("e1", TRADES)
+    clock.now_ns = 130
+    reception.lost("e1", "cut", 120)
+    clock.now_ns = 140
+    opened = Outage("e0", "cut", 40, {"quotes": ["Q"]})
+    last = Mark("e0", 70, {"trades": ["A"]}, [opened])
+    reception.resume(last, "hand_over")
+    clock.now_ns = 150
+    reception.confirmed("e2", TRADES)
+    assert intervals(reception) == [
+        ("e0/trades/A", "hand_over", 70, 100),
+        ("e1/trades/A", "cut", 120, 150),
+        ("e1/trades/B", "cut", 120, 150),
+    ]
+    assert told[2].end is not None
+    assert reception.epoch == "e2"
+    assert reception.ledger.open_gaps == 1  # what the predecessor missed already
 
 
 def test_an_earlier_run_that_never_connected_owes_nothing(

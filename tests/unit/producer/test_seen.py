@@ -36,6 +36,16 @@ def test_the_newest_bars_are_handed_on():
     assert told == [None, None, None, 99, 14]
 
 
+def test_what_was_told_since_is_newer_than_what_is_handed_on():
+    seen, heir = Seen(), Seen()
+    for minute in (0, 1):
+        note(seen, bar(minute, 10 + minute), (minute + 1) * MINUTE_NS)
+    note(heir, bar(1, 99, kind="u"), 3 * MINUTE_NS)
+    heir.restore(seen.bars(2 * MINUTE_NS))
+    minutes = [format_ns(minute * MINUTE_NS) for minute in (0, 1)]
+    assert [heir.trade_count("KO", minute) for minute in minutes] == [10, 99]
+
+
 def test_what_is_not_known_to_be_stored_is_not_handed_on():
     seen = Seen()
     note(seen, bar(0, 10), MINUTE_NS)

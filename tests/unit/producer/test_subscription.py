@@ -36,7 +36,16 @@ def test_every_channel_has_its_own_symbols():
 
 
 def test_an_empty_channel_is_not_asked_for():
-    assert set(requested(AlpacaSettings(quotes=[]))) == {"trades", "bars"}
+    settings = AlpacaSettings(quotes=[], statuses=[], lulds=[])
+    assert set(requested(settings)) == {"trades", "bars", "updatedBars"}
+
+
+def test_what_is_asked_for_by_default_fits_the_free_plan():
+    asked = requested(AlpacaSettings())
+    assert set(asked) == {
+        "trades", "quotes", "bars", "updatedBars", "statuses", "lulds",
+    }  # fmt: skip
+    check_plan(AlpacaSettings())
 
 
 def test_corrections_and_cancels_come_with_trades():
@@ -46,7 +55,12 @@ def test_corrections_and_cancels_come_with_trades():
 
 
 def test_the_free_plan_takes_30_symbols_over_trades_and_quotes():
-    check_plan(AlpacaSettings(trades=NAMES[:20], quotes=NAMES[:30], bars=NAMES))
+    check_plan(
+        AlpacaSettings(
+            trades=NAMES[:20], quotes=NAMES[:30],
+            bars=NAMES, updated_bars=NAMES, statuses=NAMES, lulds=NAMES,
+        )
+    )  # fmt: skip
 
 
 def test_a_symbol_too_many_is_refused_with_what_to_drop():
@@ -62,7 +76,11 @@ def test_a_paid_plan_has_no_limit_here(chosen: dict[str, str]):
 
 def test_a_subscription_to_nothing_is_refused():
     with pytest.raises(FixSetup, match="no channel"):
-        check_plan(AlpacaSettings(trades=[], quotes=[], bars=[]))
+        check_plan(
+            AlpacaSettings(
+                trades=[], quotes=[], bars=[], updated_bars=[], statuses=[], lulds=[]
+            )
+        )
 
 
 def test_a_confirmation_that_equals_the_request_is_no_mismatch():

@@ -81,12 +81,14 @@ class Kept:
     def __init__(self):
         self.trades = []
 
-    def bars_in(self, windows):
-        return [
-            b for b in bars_of(self.trades) if (b.symbol, b.window_start_ns) in windows
-        ]
+    def bars_in(self, windows, without):
+        kept = [t for t in self._in(windows) if t.key not in without]
+        return bars_of(kept)
 
-    def trades_in(self, windows):
+    def trades_in(self, windows, ids):
+        return [t for t in self._in(windows) if t.trade_id in ids]
+
+    def _in(self, windows):
         return [
             t for t in self.trades if window_of(t.symbol, t.event_time_ns) in windows
         ]
@@ -155,9 +157,9 @@ def test_only_what_is_not_known_is_read():
     reads = Counter()
 
     class Counting(Kept):
-        def bars_in(self, windows):
+        def bars_in(self, windows, without):
             reads.update(windows)
-            return super().bars_in(windows)
+            return super().bars_in(windows, without)
 
     archive = Counting()
     archive.trades = [Trade("SPY", "V", n, START_NS + n, 100.0, 1) for n in range(3)]

@@ -34,6 +34,7 @@ def db() -> duckdb.DuckDBPyConnection:
 def left(db: duckdb.DuckDBPyConnection, folder: Path) -> list[str]:
     owed.load(db, folder)
     owed.forgive_what_is_named(db)
+    owed.follow_restated_minutes(db)
     rows = db.execute("SELECT text FROM sent ORDER BY place").fetchall()
     return [text for (text,) in rows]
 
@@ -66,3 +67,35 @@ def test_what_is_stored_is_owed_although_a_gap_names_its_time(
     db.execute("INSERT INTO lines VALUES ('data', ?)", [status])
     (tmp_path / "messages-00001.tsv").write_text(line(15, "n", status))
     assert left(db, tmp_path) == [status]
+
+
+def bar(kind: str, trades: int, minute: str = "22:13") -> str:
+    return json.dumps({"T": kind, "S": "KO", "t": f"2023-11-14T{minute}Z", "n": trades})
+
+
+@pytest.mark.parametrize(
+    ("stored", "owed_bars"),
+    [
+        ([bar("b", 4), bar("u", 5)], [bar("b", 4), bar("u", 5)]),
+        ([bar("b", 5)], [bar("b", 5)]),
+        ([bar("b", 5), bar("u", 5)], [bar("b", 5), bar("u", 5)]),
+        ([bar("u", 5)], [bar("u", 5)]),
+        ([bar("b", 4)], [bar("b", 4), bar("u", 5)]),
+        ([bar("b", 6)], [bar("b", 4), bar("u", 5)]),
+        ([], [bar("b", 4), bar("u", 5)]),
+    ],
+    ids=["both", "last as bar", "last as both", "last", "first", "neither", "nothing"],
+)
+def test_a_restated_minute_is_owed_in_its_last_state(
+    db: duckdb.DuckDBPyConnection,
+    tmp_path: Path,
+    stored: list[str],
+    owed_bars: list[str],
+):
+    rows = [("backfill", text) for text in (*stored, "[{", bar("b", 9, "22:14"))]
+    db.executemany("INSERT INTO lines VALUES (?, ?)", rows)
+    other = bar("b", 9, "22:14")
+    sent = [line(1, "n", bar("b", 4)), line(2, "n", other), line(3, "r", other)]
+    (tmp_path / "messages-00001.tsv").write_text("".join(sent))
+    (tmp_path / "missed-00001.tsv").write_text(line(30, "n", bar("u", 5)))
+    assert sorted(left(db, tmp_path)) == sorted([*owed_bars, other, other])

@@ -1,11 +1,14 @@
 """What a campaign holds, and that its seed decides it."""
 
+from pathlib import Path
+
 import pytest
 
 from infra.local.campaign.catalog import FAULTS
 from infra.local.campaign.mutants import IN_LAYERS, IN_PRODUCER, Mutant
 from infra.local.campaign.run import Campaign
 from infra.local.campaign.trials import is_right
+from producer.segments import MARK, RECORD, Segments, encode
 
 
 def test_every_class_of_the_fault_model_has_a_fault():
@@ -29,6 +32,16 @@ def test_a_mutant_leaves_nothing_behind(mutant: Mutant):
     with mutant.planted():
         assert getattr(mutant.owner, mutant.attribute) is not right
     assert getattr(mutant.owner, mutant.attribute) is right
+
+
+def test_what_is_acknowledged_too_early_is_in_memory_alone(tmp_path: Path):
+    (mutant,) = (x for x in IN_PRODUCER if x.name == "acknowledged-before-fsync")
+    records = [encode(RECORD, n, 1, "KO", b"body") for n in (1, 2)]
+    segments = Segments(tmp_path)
+    with mutant.planted():
+        places = segments.write([*records, encode(MARK, 2, 0, "", b"{}")])
+    assert len(places) == 3
+    assert [entry.kind for entry in segments.read_all()] == [MARK]
 
 
 @pytest.mark.parametrize("mutant", [*IN_PRODUCER, *IN_LAYERS], ids=lambda x: x.name)

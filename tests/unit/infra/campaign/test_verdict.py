@@ -13,9 +13,15 @@ COUNTS = {**NOTHING, "silver_rows": 1, "tail_differences": None, "seconds": 1_00
 
 
 def result(
-    *recoveries: float | None, mutant: bool = True, control: bool = True, **more: Any
+    *recoveries: float | None,
+    hits: int = 1,
+    mutant: bool = True,
+    control: bool = True,
+    **more: Any,
 ) -> dict[str, Any]:
-    struck = [Struck(f"fault-{n}", "F1", 0.0, s) for n, s in enumerate(recoveries)]
+    struck = [
+        Struck(f"fault-{n}", "F1", hits, 0.0, s) for n, s in enumerate(recoveries)
+    ]
     trials = [Trial(CONTROL, NOTHING, control), Trial("blind", NOTHING, mutant)]
     return {**COUNTS, **summary(struck, trials), **more}
 
@@ -42,7 +48,8 @@ def test_the_control_is_no_mutant():
         (result(1.0, silver_rows=0), "silver is empty"),
         (result(46.0), "recovery p95 is 46.0 s, must be at most 45"),
         (result(1.0, None), "silver did not go on after fault-1"),
-        (result(1.0, mutant=False), "the oracle did not notice the mutant blind"),
+        (result(1.0, mutant=False), f"the mutant blind was not caught: {NOTHING}"),
+        (result(1.0, hits=0), "fault-0 struck nothing"),
         (
             result(1.0, control=False),
             f"without a mutant the oracle finds {NOTHING}",

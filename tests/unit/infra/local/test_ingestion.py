@@ -8,12 +8,11 @@ import pytest
 from conf.market.gaps import GapTransition
 from conf.market.rfc3339 import format_ns
 from infra.local.ingestion import cuts, kills
+from infra.local.ingestion.intervals import SECOND_NS, agreement
 from infra.local.ingestion.judge import (
-    SECOND_NS,
     Event,
     Stored,
     Withheld,
-    agreement,
     canonical,
     compare,
 )
@@ -93,6 +92,19 @@ def test_only_what_was_withheld_may_be_lost_and_must_be_named(tmp_path: Path):
     assert counts(folder, named, Withheld(fault, span)) == (0, 0, 0, 0)
     assert counts(folder, stored(*TRADES[2:]), Withheld(fault, span)) == (2, 0, 0, 0)
     assert counts(folder, named) == (2, 0, 0, 1)
+
+
+def test_halts_have_no_history_and_their_gaps_are_called_lost(tmp_path: Path):
+    halts = [message(second, "s", sc="H") for second in range(5)]
+    folder = truth(tmp_path, *halts)
+    lost = gap("lost", 0, 2, "statuses")
+    assert counts(folder, stored(*halts[2:], gaps=(lost,))) == (0, 0, 0, 0)
+    assert counts(folder, stored(*halts[:2], gaps=(lost,)))[0] == 2
+    for state, wrong in (("lost", 0), ("late", 0), ("backfilled", 1), ("halted", 1)):
+        found = stored(*halts, gaps=(gap(state, 0, 2, "statuses"),))
+        assert compare(folder, found, START_NS).wrongly_filled == wrong
+    nothing = stored(*halts, gaps=(gap("closed_market", 1, 1, "lulds"),))
+    assert compare(folder, nothing, START_NS).wrongly_filled == 0
 
 
 def test_intervals_are_compared_end_by_end():

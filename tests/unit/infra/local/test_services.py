@@ -13,7 +13,7 @@ from infra.local.services import DRAIN_ORDER, require_free, require_setup, servi
 
 def test_each_process_starts_after_what_it_needs():
     names = [service.name for service in services(configuration.load())]
-    assert names == ["emulator", "simulator", "api", "lake", "producer"]
+    assert names == ["emulator", "simulator", "api", "lake", "producer", "quality"]
 
 
 def test_the_drain_follows_the_flow():
@@ -21,7 +21,9 @@ def test_the_drain_follows_the_flow():
         services(configuration.load()), key=lambda service: service.drain_rank
     )
     assert [service.name for service in table] == list(DRAIN_ORDER)
-    assert DRAIN_ORDER == ("simulator", "producer", "lake", "api", "emulator")
+    assert (
+        *("simulator", "producer", "lake", "quality", "api", "emulator"),
+    ) == DRAIN_ORDER
 
 
 def test_alpaca_and_aws_need_no_double():
@@ -29,7 +31,15 @@ def test_alpaca_and_aws_need_no_double():
         alpaca=AlpacaSettings(url="wss://stream.data.alpaca.markets"),
         kinesis=KinesisSettings(endpoint_url=None),
     )
-    assert [service.name for service in services(chosen)] == ["api", "lake", "producer"]
+    names = [service.name for service in services(chosen)]
+    assert names == ["api", "lake", "producer", "quality"]
+
+
+def test_validation_can_be_turned_off_and_is_not_vital():
+    chosen = configuration.load()
+    assert [s.name for s in services(chosen) if not s.vital] == ["quality"]
+    chosen = configuration.load(quality__enabled=False)
+    assert "quality" not in [service.name for service in services(chosen)]
 
 
 def test_children_load_the_settings_of_their_supervisor(

@@ -1,0 +1,1 @@
+"""Validation beside the stream: Great Expectations on what the tables gained."""

@@ -1,0 +1,104 @@
+"""The lake's own history as something to be studied, at pinned versions."""
+
+from datetime import date
+
+import numpy as np
+import pyarrow.compute as pc
+
+from conf.errors import FixSetup
+from conf.lake.manifest import Manifest, tie
+from conf.lake.tables import BARS, FEATURES, QUOTES
+from models.decisions import bars_of
+from models.lake_rows import LakeRows
+from models.lake_tape import Span, read_tapes
+from models.leaks import Columns, Computed, find_leaks
+from models.material import Material
+from models.tape import Tape
+
+SESSION_BARS = 390
+LEAST_MINUTES = 8 * SESSION_BARS
+"""Half to learn from, then four tests of a session each."""
+_ALL_DAYS = date(2005, 1, 1), date(2100, 1, 1)
+_PROVED_BARS = 500
+
+
+def study_of_lake(
+    root: str, symbol: str, as_of: str, history_spread_bps: float
+) -> Material:
+    """Return a symbol's minutes as they were known, with the quotes that followed.
+
+    Args:
+        root: The lake.
+        symbol: Which.
+        as_of: See ``conf.lake.manifest.tie``; empty: the newest.
+        history_spread_bps: Assumed where minutes were loaded without quotes.
+
+    Raises:
+        FixSetup: There are fewer than ``LEAST_MINUTES``, or the tape looks ahead.
+    """
+    manifest = tie(root, as_of or None)
+    rows = LakeRows(root, manifest)
+    span = Span([symbol], *_days(rows, symbol))
+    tape = read_tapes(rows, span, history_spread_bps).get(symbol)
+    minutes = 0 if tape is None else len(tape)
+    if tape is None or minutes < LEAST_MINUTES:
+        raise FixSetup(
+            FEATURES.name,
+            f"{minutes} minutes of {symbol} exist, {LEAST_MINUTES} are needed",
+            "Let the pipeline run on, or study a file: `make train BARS=file.parquet`",
+        )
+    leaks = proves_honest(rows, span)
+    if leaks:
+        raise FixSetup(FEATURES.name, f"looks ahead: {leaks}", "Mend models/decisions")
+    bars_a_day = _bars_a_day(tape)
+    return Material(
+        name=f"lake {symbol}",
+        source=f"{symbol} of {pinned(manifest)}",
+        tape=tape,
+        bars_a_day=bars_a_day,
+        embargo=bars_a_day,
+        episode_bars=bars_a_day,
+        manifest=manifest,
+        is_live=True,
+    )
+
+
+def pinned(manifest: Manifest) -> str:
+    """Return the versions of the tables that a tape is made of, as text."""
+    names = (FEATURES.name, BARS.name, QUOTES.name)
+    held = ((name, manifest.versions.get(name)) for name in names)
+    return ", ".join(f"{name}@{version}" for name, version in held)
+
+
+def proves_honest(rows: LakeRows, span: Span) -> list[str]:
+    """Return which inputs of a span change when later rows of the table do."""
+    features = span.features(rows).slice(0, _PROVED_BARS)
+    time_ns = features["window_end"].cast("int64").to_numpy() * 1_000
+    names = [f.name for f in features.schema if f.type == "double"]
+    columns = {name: features[name].to_numpy() for name in names}
+
+    def compute(raw: Columns) -> Computed:
+        kept = features.filter(np.isin(time_ns, raw["time_ns"]))
+        for name in names:
+            place = kept.schema.get_field_index(name)
+            kept = kept.set_column(place, name, [raw[name]])
+        bars = bars_of(kept)
+        known = {"market": bars.market, "unit": bars.unit, "close": bars.close}
+        return Computed(raw["time_ns"], known, {})
+
+    moments = time_ns[:: max(len(time_ns) // 5, 1)][1:4].tolist()
+    leaks = find_leaks(compute, {"time_ns": time_ns, **columns}, time_ns, moments)
+    return [f"{leak.output} {leak.reason}" for leak in leaks]
+
+
+def _days(rows: LakeRows, symbol: str) -> tuple[date, date]:
+    mine = {"symbol": [symbol]}
+    starts = rows.find(FEATURES, ("window_start",), pc.scalar(True), mine)[0]
+    if not len(starts):
+        return _ALL_DAYS[0], _ALL_DAYS[0]
+    ends = pc.min_max(starts).as_py()
+    return ends["min"].date(), ends["max"].date()
+
+
+def _bars_a_day(tape: Tape) -> int:
+    return round(len(tape) / len(np.unique(tape.session)))

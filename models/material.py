@@ -1,0 +1,88 @@
+"""What a study is made of, and how: a tape, where it comes from, folds and seeds."""
+
+from dataclasses import dataclass, field
+
+from conf.lake.manifest import Manifest
+from models.account import Costs
+from models.environment import Rules
+from models.tape import Tape
+
+_FIRST_SHARE = 0.5
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a study is made.
+
+    Attributes:
+        name: Of the data and purpose; trials of one name are counted together.
+        configuration: The recipe as one line.
+        costs: At 1x.
+        seeds: Trainings per fold.
+        folds: Tests.
+        embargo: Bars between learning and judging.
+        first_share: Share of the bars that the first fold learns from.
+        episode_bars: Length of a training episode.
+        bars_a_day: What the bootstrap draws together.
+        bars_a_year: Makes ratios annual.
+        counts_by_session: See ``Rules``.
+    """
+
+    name: str
+    configuration: str
+    costs: Costs
+    seeds: int
+    folds: int
+    embargo: int
+    first_share: float
+    episode_bars: int
+    bars_a_day: int
+    bars_a_year: float
+    # Not in the text of a plan, by which notes of earlier studies are found again.
+    counts_by_session: bool = field(default=False, repr=False)
+
+    def rules(self, multiple: float = 1.0) -> Rules:
+        """Return what holds in every episode, at a multiple of the costs."""
+        costs = self.costs.times(multiple)
+        return Rules(costs, counts_by_session=self.counts_by_session)
+
+
+@dataclass(frozen=True)
+class Material:
+    """A tape to study.
+
+    Attributes:
+        name: Of the data; trials of one name are counted together.
+        source: The file, or the tables with their versions.
+        tape: What is traded.
+        bars_a_day: What the bootstrap draws together.
+        embargo: Bars between learning and judging.
+        episode_bars: Length of a training episode.
+        manifest: Versions of the lake that it was read from; None for a file.
+        is_live: Its sessions are the ones that accounts are counted by live.
+    """
+
+    name: str
+    source: str
+    tape: Tape
+    bars_a_day: int
+    embargo: int
+    episode_bars: int
+    manifest: Manifest | None = None
+    is_live: bool = False
+
+    def plan(self, configuration: str, seeds: int, folds: int) -> Plan:
+        """Return how it is studied."""
+        return Plan(
+            name=self.name,
+            configuration=configuration,
+            costs=Costs(),
+            seeds=seeds,
+            folds=folds,
+            embargo=self.embargo,
+            first_share=_FIRST_SHARE,
+            episode_bars=self.episode_bars,
+            bars_a_day=self.bars_a_day,
+            bars_a_year=252.0 * self.bars_a_day,
+            counts_by_session=self.is_live,
+        )
