@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 import pyarrow as pa
-from deltalake import write_deltalake
+from deltalake import DeltaTable, write_deltalake
 
+from conf.lake.commit import Transaction
 from conf.lake.commit_embedded import EmbeddedCommitter
 from conf.lake.create import ensure_tables
 from conf.lake.fence import open_fence
@@ -160,6 +161,7 @@ class Lake:
         tables = [RECORDS, TRADES, QUOTES, BARS, CORRECTIONS, FEATURES]
         ensure_tables(self.settings.root, tables)
         self.fence = open_fence(self.settings.root, "silver", 15)
+        self.committer = EmbeddedCommitter(self.settings, self.fence)
         self.matched = []
 
     def start(self):
@@ -172,7 +174,12 @@ class Lake:
             full = [{name: row.get(name) for name in names} for row in rows]
             table = pa.Table.from_pylist(full, schema=contract.schema)
             uri = table_uri(self.settings.root, contract)
-            write_deltalake(uri, table, mode="append")
+            if contract in (TRADES, QUOTES):
+                # As silver does: a MERGE notes texts down in another way.
+                once = Transaction("script", DeltaTable(uri).version())
+                self.committer.insert_missing(contract, table, once)
+            else:
+                write_deltalake(uri, table, mode="append")
 
     def correct(self, trades, corrections):
         """Write what matching finds; ``self.matched`` is the table."""
