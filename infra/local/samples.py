@@ -20,8 +20,11 @@ class Usage:
         running = [p for p in processes if p.pid is not None]
         for process in running:
             self._raise_peak(process.name, process.rss_mb)
-            # CPU time starts again at zero with each new process of that name.
-            self._cpu_s[process.name][process.identity or ""] = process.cpu_s
+            # CPU time starts again at zero with each new process of that name, and reads
+            # zero when one has ended but is not buried.
+            used = self._cpu_s[process.name]
+            identity = process.identity or ""
+            used[identity] = max(used.get(identity, 0.0), process.cpu_s)
         self._raise_peak(TOTAL, sum(process.rss_mb for process in running))
 
     @property

@@ -29,3 +29,10 @@ def test_a_process_that_does_not_run_is_not_counted():
     usage.add([ProcessStatus("lake", "backoff")])
     assert usage.cpu_s == {}
     assert usage.peak_rss_mb == {"total": 0}
+
+
+def test_a_process_that_has_just_ended_takes_none_of_its_cpu_time_along():
+    usage = Usage()
+    for cpu_s in (7.5, 0.0):
+        usage.add([process("lake", "a", 1, cpu_s)])
+    assert usage.cpu_s == {"lake": 7.5}
