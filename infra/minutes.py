@@ -8,7 +8,6 @@ whose session commits, starts the same queries.
 Writes ``<var>/run/minutes.json`` each second; on SIGTERM each query does what there is.
 """
 
-import os
 import sys
 import threading
 
@@ -20,6 +19,7 @@ import silver.minutes
 from conf.lake.fence import open_fence
 from conf.lake.periodic import WRITER, PeriodicQuery
 from conf.settings import Settings
+from infra.politeness import be_polite
 from infra.status import Status, main
 
 WARM_UPS = (silver.minutes.warm_up, gold.anomalies.warm_up)
@@ -45,7 +45,7 @@ def start(
 
 
 def _run(chosen: Settings, status: Status, stop: threading.Event) -> None:
-    os.nice(_POLITENESS)
+    be_polite(_POLITENESS)
     status.write()
     for warm_up in WARM_UPS:
         warm_up()

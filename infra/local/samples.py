@@ -20,8 +20,8 @@ class Usage:
         running = [p for p in processes if p.pid is not None]
         for process in running:
             self._raise_peak(process.name, process.rss_mb)
-            # CPU time starts again at zero with each new process of that name, and reads
-            # zero when one has ended but is not buried.
+            # CPU time starts again at zero with each new process of that name, and is
+            # read as zero when one has ended but is not buried.
             used = self._cpu_s[process.name]
             identity = process.identity or ""
             used[identity] = max(used.get(identity, 0.0), process.cpu_s)

@@ -5,7 +5,6 @@ A process of its own, politer than all others. It reads files of the lake and wr
 On SIGTERM it checks what is left, once.
 """
 
-import os
 import signal
 import sys
 import threading
@@ -15,6 +14,7 @@ from conf import logs, settings
 from conf.errors import FixSetup
 from conf.settings import Settings
 from infra.local.state import LIVE, QualityStatus, run_folder, write
+from infra.politeness import be_polite
 
 _POLITENESS = 10
 _log = logs.get_logger(__name__)
@@ -59,7 +59,7 @@ def main() -> int:
     """Run until SIGTERM or SIGINT; return the exit code."""
     chosen = settings.load()
     logs.configure("quality", level=chosen.log_level)
-    os.nice(_POLITENESS)
+    be_polite(_POLITENESS)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
