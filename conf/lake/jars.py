@@ -1,5 +1,6 @@
 """The JVM libraries of the lake: resolved once by Spark's Ivy, then used offline."""
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -34,8 +35,13 @@ def local_jars(folder: Path = FOLDER) -> list[Path]:
     stamp = folder / "packages.txt"
     wanted = "\n".join(PACKAGES)
     if not stamp.exists() or stamp.read_text() != wanted:
-        _resolve(folder)
-        stamp.write_text(wanted)
+        folder.mkdir(parents=True, exist_ok=True)
+        # Ivy's folder bears one at a time; who waited finds them fetched.
+        with (folder / "fetching.lock").open("w") as lock:
+            fcntl.flock(lock.fileno(), fcntl.LOCK_EX)
+            if not stamp.exists() or stamp.read_text() != wanted:
+                _resolve(folder)
+                stamp.write_text(wanted)
     return sorted((folder / "jars").glob("*.jar"))
 
 
@@ -43,7 +49,6 @@ def _resolve(folder: Path) -> None:
     get_logger(__name__).info(
         "fetching the Delta jars (8 MB, once)", folder=str(folder)
     )
-    folder.mkdir(parents=True, exist_ok=True)
     done = subprocess.run(  # noqa: S603 (our own script, our own interpreter)
         [sys.executable, "-c", _RESOLVE, ",".join(PACKAGES), str(folder)],
         capture_output=True,
@@ -52,9 +57,15 @@ def _resolve(folder: Path) -> None:
         env={**os.environ, "PYSPARK_PYTHON": sys.executable},
     )
     if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["no output"])[-1]
         raise FixSetup(
             f"Maven packages {', '.join(PACKAGES)}",
-            f"could not be fetched: {last[:300]}",
+            f"could not be fetched: {_reason(done.stderr)}",
             "The first start needs the network; later ones do not",
         )
+
+
+def _reason(output: str) -> str:
+    """Return what Java said first, or else what came last."""
+    lines = output.strip().splitlines() or ["no output"]
+    told = (line for line in lines if line.startswith(("Exception", "Error")))
+    return next(told, lines[-1])[:300]
