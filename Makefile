@@ -33,7 +33,7 @@ run: $(READY) dashboard ## Run everything: RATE= SYMBOLS= REPLAY=folder SPEED= P
 test: $(READY) ## Run the unit, integration, contract and page tests: ARGS= for pytest
 	@$(INFRA) doctor --quiet
 	@$(call with_node,page-test)
-	@.venv/bin/pytest -n 2 --dist loadgroup $(ARGS)
+	@.venv/bin/pytest -n 2 --dist loadfile $(ARGS)
 
 check: $(READY) ## Check format, lint, types, import rules, secrets
 	.venv/bin/ruff format --check .

@@ -14,15 +14,6 @@ hypothesis.settings.register_profile("tickhouse", deadline=None)
 hypothesis.settings.load_profile("tickhouse")
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in its own
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep what shares something dear in one worker: the JVM, or fixtures of a file."""
-    for item in items:
-        shares_jvm = "spark" in getattr(item, "fixturenames", ())
-        group = "spark" if shares_jvm else item.nodeid.partition("::")[0]
-        item.add_marker(pytest.mark.xdist_group(group))
-
-
 @pytest.fixture(scope="session")
 def spark() -> Iterator[SparkSession]:
     """One session for all tests: starting one takes longer than most of them."""
