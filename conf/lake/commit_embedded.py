@@ -27,6 +27,7 @@ from conf.lake.fence import Fence
 from conf.lake.maintenance import tidy_in_background
 from conf.lake.roots import table_uri
 from conf.lake.tables import TableContract
+from conf.logs import get_logger
 from conf.settings import LakeSettings
 
 # Files reach about this size by compaction and are then left alone: about a minute of
@@ -34,6 +35,7 @@ from conf.settings import LakeSettings
 # make it read the newest compacted one; at 32 MiB that alone took 150 ms.
 _COMPACT_TARGET_BYTES = 4 * 1024 * 1024
 _MOST_RETRIES = 4
+_log = get_logger(__name__)
 
 
 class ArrowBatch:
@@ -126,11 +128,38 @@ class EmbeddedCommitter:
             return Written(0, None)
         with self._fence.commit(contract.name):
             table = self._open(contract)
-            if _is_done(table, transaction):
-                return Written(0, None)
-            written = _retried(table, write)
-            self._maintain(contract, table)
+            written = self._write_once(table, transaction, write)
+            if written.version is not None:
+                self._maintain(contract, table)
             return written
+
+    def _write_once(
+        self,
+        table: DeltaTable,
+        transaction: Transaction,
+        write: Callable[[DeltaTable], int],
+    ) -> Written:
+        """Write, again when another process committed what it would have read.
+
+        ``silver.bars`` has two writers, each with a lease of its own. A driver that was
+        replaced loses the same race, to the same transaction: so each try looks anew
+        whether there is anything left to write, and whether this process may.
+
+        Raises:
+            CommitFailedError: Others were first again and again.
+            Fenced: Another driver has taken over.
+        """
+        tries = 0
+        while not _is_done(table, transaction):
+            try:
+                return Written(write(table), table.version())
+            except CommitFailedError:
+                tries += 1
+                if tries > _MOST_RETRIES:
+                    raise
+                self._fence.check()
+                table.update_incremental()
+        return Written(0, None)
 
     def _open(self, contract: TableContract) -> DeltaTable:
         table = self._tables.get(contract.name)
@@ -155,31 +184,15 @@ class EmbeddedCommitter:
         deltalake 1.6 lets two compactions of the same files both succeed, and then each
         of their rows is there twice: so one at a time, and from the newest version on.
         """
-
-        def compact(table: DeltaTable) -> int:
-            done = table.optimize.compact(target_size=_COMPACT_TARGET_BYTES)
-            return int(done["numFilesAdded"])
-
         with self._fence.alone(contract.name) as is_alone:
-            if is_alone:
-                table.update_incremental()
-                _retried(table, compact)
-
-
-def _retried(table: DeltaTable, write: Callable[[DeltaTable], int]) -> Written:
-    """Write, again when another process committed what it would have read.
-
-    ``silver.bars`` has two writers, each with a lease of its own.
-
-    Raises:
-        CommitFailedError: Others were first again and again.
-    """
-    for _ in range(_MOST_RETRIES):
-        try:
-            return Written(write(table), table.version())
-        except CommitFailedError:
+            if not is_alone:
+                return
             table.update_incremental()
-    return Written(write(table), table.version())
+            try:
+                table.optimize.compact(target_size=_COMPACT_TARGET_BYTES)
+            except CommitFailedError as error:
+                # Another process rewrote one of the files; the next turn takes them.
+                _log.info("not compacted", table=contract.name, why=str(error))
 
 
 def _merge(

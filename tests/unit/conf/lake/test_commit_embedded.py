@@ -1,6 +1,7 @@
 """Few times bound a MERGE of many rows; two processes may write one table."""
 
 import threading
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -39,26 +40,50 @@ def test_they_are_two_per_minute_in_utc():
 
 def test_two_processes_merge_into_one_table_and_compact_it(tmp_path: Path):
     """Each has a lease of its own, as the two writers of ``silver.bars`` have."""
-    lake = LakeSettings(root=str(tmp_path / "lake"), compact_every=2)
+
+    def write(committer: EmbeddedCommitter, name: str, batch: int) -> None:
+        rows = trades(NOON + timedelta(minutes=batch), NOON)
+        committer.insert_missing(TRADES, rows, Transaction(name, batch))
+
+    assert keys_after(tmp_path, write) == 9
+
+
+def test_what_another_process_has_committed_is_not_written_again(tmp_path: Path):
+    """A batch of a driver that was replaced and wakes up between look and commit."""
+
+    def write(committer: EmbeddedCommitter, _: str, batch: int) -> None:
+        rows = trades(NOON + timedelta(minutes=batch))
+        committer.append(TRADES, rows, Transaction("query", batch))
+
+    assert keys_after(tmp_path, write) == 8
+
+
+def keys_after(
+    folder: Path, write: Callable[[EmbeddedCommitter, str, int], None]
+) -> int:
+    """Let two processes write eight batches at once; count the keys, each there once.
+
+    Both compact at every second commit.
+    """
+    lake = LakeSettings(root=str(folder / "lake"), compact_every=2)
     ensure_tables(lake.root, [TRADES])
     start, failures = threading.Barrier(2), []
 
-    def write(name: str) -> None:
-        fence = Fence(tmp_path / f"{name}.json", lake.lease_s, failures.append)
+    def run(name: str) -> None:
+        fence = Fence(folder / f"{name}.json", lake.lease_s, failures.append)
         fence.acquire()
         committer = EmbeddedCommitter(lake, fence)
         try:
             for batch in range(8):
-                rows = trades(NOON + timedelta(minutes=batch), NOON)
                 start.wait(30)
-                committer.insert_missing(TRADES, rows, Transaction(name, batch))
+                write(committer, name, batch)
         except Exception as error:
             failures.append(error)
             start.abort()
         finally:
             fence.release()
 
-    writers = [threading.Thread(target=write, args=(name,)) for name in ("a", "b")]
+    writers = [threading.Thread(target=run, args=(name,)) for name in ("a", "b")]
     for writer in writers:
         writer.start()
     for writer in writers:
@@ -67,4 +92,5 @@ def test_two_processes_merge_into_one_table_and_compact_it(tmp_path: Path):
     assert failures == []
     held = DeltaTable(table_uri(lake.root, TRADES)).to_pyarrow_table()
     keys = held.select(["event_time_ns", "trade_id"]).to_pylist()
-    assert len(keys) == len({tuple(key.values()) for key in keys}) == 9
+    assert len(keys) == len({tuple(key.values()) for key in keys})
+    return len(keys)
