@@ -17,9 +17,8 @@ from pyspark.sql import SparkSession
 from conf.lake.changes import Changes
 from conf.lake.commit import Committer, Transaction
 from conf.lake.create import ensure_tables
-from conf.lake.engine import open_committer
-from conf.lake.fence import open_fence
-from conf.lake.periodic import WRITER, Offsets, PeriodicQuery
+from conf.lake.engine import open_beside
+from conf.lake.periodic import Offsets, PeriodicQuery
 from conf.lake.roots import table_uri
 from conf.lake.session import run_alone
 from conf.lake.streams import BatchReport, OnBatch, ignore_report
@@ -58,9 +57,7 @@ def start(
     """
     lake = chosen.lake
     ensure_tables(lake.root, [TRADES, STATUSES, ANOMALIES])
-    fence = open_fence(lake.root, "gold" if spark else WRITER, lake.lease_s)
-    # Transactions are settings of a session: those of this thread stay its own.
-    committer = open_committer(lake, fence, spark and spark.newSession())
+    committer = open_beside(lake, "gold", spark)
     return PeriodicQuery(QUERY, Anomalies(lake, committer, on_batch).look, _EVERY_S)
 
 

@@ -20,10 +20,9 @@ from pyspark.sql import SparkSession
 from conf.lake.changes import Changes
 from conf.lake.commit import Committer, Transaction
 from conf.lake.create import ensure_tables
-from conf.lake.engine import open_committer
-from conf.lake.fence import open_fence
+from conf.lake.engine import open_beside
 from conf.lake.market_clock import MarketClock
-from conf.lake.periodic import WRITER, PeriodicQuery
+from conf.lake.periodic import PeriodicQuery
 from conf.lake.roots import absolute, table_uri
 from conf.lake.streams import BatchReport, OnBatch, ignore_report
 from conf.lake.tables import (
@@ -70,8 +69,7 @@ def start(
     """
     lake = chosen.lake
     ensure_tables(lake.root, [*_READ, SIGNALS, PORTFOLIO])
-    fence = open_fence(lake.root, "gold" if spark else WRITER, lake.lease_s)
-    committer = open_committer(lake, fence, spark and spark.newSession())
+    committer = open_beside(lake, "gold", spark)
     serving = Serving(chosen.agent.registry)
     signals = Signals(lake, serving, committer, on_batch)
     return PeriodicQuery(QUERY, signals.look, _EVERY_S)

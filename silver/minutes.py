@@ -21,8 +21,7 @@ from conf.lake import periodic
 from conf.lake.changes import Changes
 from conf.lake.commit import Committer, Transaction
 from conf.lake.create import ensure_tables
-from conf.lake.engine import open_committer
-from conf.lake.fence import open_fence
+from conf.lake.engine import open_beside
 from conf.lake.market_clock import MarketClock
 from conf.lake.roots import table_uri
 from conf.lake.streams import BatchReport, OnBatch, ignore_report
@@ -93,9 +92,7 @@ def start(
     """
     lake = chosen.lake
     ensure_tables(lake.root, [RECORDS, *_COLUMNS, FEATURES])
-    fence = open_fence(lake.root, "silver" if spark else periodic.WRITER, lake.lease_s)
-    # Transactions are settings of a session: those of this thread stay its own.
-    committer = open_committer(lake, fence, spark and spark.newSession())
+    committer = open_beside(lake, "silver", spark)
     minutes = Minutes(lake, committer, on_batch)
     return periodic.PeriodicQuery(QUERY, minutes.look, _EVERY_S)
 
