@@ -4,7 +4,7 @@ import threading
 import time
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -33,6 +33,7 @@ QUIET_S = 2.0
 """A heartbeat overtakes the trades before it, which pass through silver."""
 IS_MINUTE = pc.field("window_length") == LENGTH_NAMES[WINDOW_LENGTH_S]
 _BATCHES_REMEMBERED = 1_000
+_MINUTES_HELD = 8
 _CLOSE = f"{SYMBOL_STATS.name}/close"
 _RESTATE = f"{SYMBOL_STATS.name}/restate"
 
@@ -97,6 +98,8 @@ class Windows:
         self._since_count: list[Row] | None = None
         self._last_batch_s = time.monotonic()
         self._changed: set[Key] = set()
+        self._held: dict[datetime, dict[str, dict[str, Any]]] = {}
+        self._is_first = True
         self._batches = deque[tuple[int, datetime]](maxlen=_BATCHES_REMEMBERED)
 
     def add(
@@ -126,8 +129,7 @@ class Windows:
                     source_version=position.version,
                     updated_time=datetime.now(UTC),
                 )
-                written = self._committer.upsert(SYMBOL_STATS, rows, once).rows
-                self._on_commit(rows)
+                written = self._write(rows, once)
                 self._remember(rows, clock)
                 self._last_batch_s = time.monotonic()
             self._position = position
@@ -159,12 +161,9 @@ class Windows:
                 updated_time=datetime.now(UTC),
                 market_time=market_time,
             )
-            # The table never has this version again.
-            once = Transaction(_CLOSE, self._table.version())
-            written = self._committer.upsert(SYMBOL_STATS, rows, once)
-            self._on_commit(rows)
+            written = self._write(rows, self._next(_CLOSE))
             self._remember(rows, market_time)
-            return written.rows
+            return written
 
     def restate(self, count: Callable[[int], Counted]) -> int:
         """Replace windows by what they are when counted anew.
@@ -224,12 +223,32 @@ class Windows:
             source_version=self._position.version,
             updated_time=datetime.now(UTC),
         )
-        self._table.update_incremental()
-        once = Transaction(_RESTATE, self._table.version())
-        written = self._committer.upsert(SYMBOL_STATS, rows, once)
-        self._on_commit(rows)
+        written = self._write(rows, self._next(_RESTATE))
         self._note_changed(rows)
-        return written.rows
+        return written
+
+    def _next(self, statement: str) -> Transaction:
+        """Name a commit that is no batch: the table never has this version again."""
+        self._table.update_incremental()
+        return Transaction(statement, self._table.version())
+
+    def _write(self, rows: pa.Table, once: Transaction) -> int:
+        """Commit rows and hold them; return how many it were.
+
+        The table is the truth. Nothing is held after a commit that failed, that was
+        there already, or that may have been: a restart repeats at most one batch.
+        """
+        held, self._held = self._held, {}
+        is_first, self._is_first = self._is_first, False
+        written = self._committer.upsert(SYMBOL_STATS, rows, once).rows
+        if written:
+            self._on_commit(rows)
+        if written and not is_first:
+            self._held = held
+            for row in rows.to_pylist():
+                if row["window_start"] in held:
+                    held[row["window_start"]][row["symbol"]] = row
+        return written
 
     def _due(self, clock: datetime) -> set[datetime]:
         return {start for start in self._open if is_due(start, clock)}
@@ -246,15 +265,23 @@ class Windows:
 
     def _rows(self, starts: Iterable[datetime]) -> list[dict[str, Any]]:
         """Return the table's rows of all symbols in these windows."""
-        wanted = list(starts)
-        if not wanted:
-            return []
+        wanted = set(starts)
+        if unknown := wanted - self._held.keys():
+            self._held |= {start: {} for start in unknown}
+            for row in self._read(unknown):
+                self._held[row["window_start"]][row["symbol"]] = row
+        found = [row for start in wanted for row in self._held[start].values()]
+        for old in sorted(self._held.keys() - self._open)[:-_MINUTES_HELD]:
+            del self._held[old]
+        return found
+
+    def _read(self, starts: Collection[datetime]) -> list[dict[str, Any]]:
         self._table.update_incremental()
-        days = list({start.date() for start in wanted})
+        days = list({start.date() for start in starts})
         rows = self._table.to_pyarrow_dataset().to_table(
             filter=pc.field("day").isin(days)
             & IS_MINUTE
-            & pc.field("window_start").isin(wanted)
+            & pc.field("window_start").isin(list(starts))
         )
         return cast("list[dict[str, Any]]", rows.to_pylist())
 

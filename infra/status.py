@@ -49,14 +49,17 @@ class Status:
 
     def on_progress(self, query: Query) -> None:
         """Take what Spark says of the batches since the last look."""
-        for progress in query.recentProgress:
+        is_counted = query.name == bronze.job.QUERY
+        # Each report crosses from the JVM as text: all only where rows are counted.
+        told = query.recentProgress if is_counted else [query.lastProgress]
+        for progress in filter(None, told):
             with self._lock:
                 seen = self._queries.setdefault(str(query.name), {"rows_total": 0})
                 if progress["batchId"] <= seen.get("batch_id", -1):
                     continue
                 seen["batch_id"] = progress["batchId"]
                 seen["batch_ms"] = progress["durationMs"].get("triggerExecution")
-                if query.name == bronze.job.QUERY:
+                if is_counted:
                     self._count(seen, progress["numInputRows"])
                     seen["shard_lag_s"] = bronze.job.shard_lags_s(progress)
 

@@ -30,6 +30,7 @@ class PeriodicQuery:
     def __init__(self, name: str, look: Callable[[bool], None], every_s: float) -> None:
         self.name = name
         self.recentProgress: list[Any] = []
+        self.lastProgress = None
         self._look, self._every_s = look, every_s
         self._looking = threading.Lock()
         self._stop = threading.Event()
