@@ -20,6 +20,7 @@ from bronze.positions import lags_s
 from bronze.records import to_records
 from bronze.resume import last_positions
 from conf.lake.create import ensure_tables
+from conf.lake.engine import open_committer
 from conf.lake.fence import open_fence
 from conf.lake.maintenance import clean_log
 from conf.lake.roots import table_uri
@@ -48,19 +49,28 @@ def start(
     """
     lake = chosen.lake
     ensure_tables(lake.root, [RECORDS])
-    open_fence(lake.root, QUERY, lake.lease_s)
-    # Delta's own sink stores (query id, batch id) with each commit: a batch that is
-    # repeated after a crash, or by a driver that was replaced, adds nothing.
-    query = (
+    fence = open_fence(lake.root, QUERY, lake.lease_s)
+    checkpoint = Checkpoint(lake, QUERY)
+    writer = (
         to_records(_read_kinesis(spark, chosen, ending))
         .coalesce(1)
-        .writeStream.format("delta")
-        .queryName(QUERY)
-        .option("checkpointLocation", Checkpoint(lake, QUERY).location)
+        .writeStream.queryName(QUERY)
+        .option("checkpointLocation", checkpoint.location)
         .trigger(processingTime=f"{lake.trigger_ms} milliseconds")
-        .start(table_uri(lake.root, RECORDS))
     )
-    # Spark's sink leaves the table's log to us.
+    # Whichever engine commits stores the query's id and the batch's with the rows: a
+    # batch that is repeated after a crash, or by a driver that was replaced, adds none.
+    if lake.engine == "spark":
+        query = writer.format("delta").start(table_uri(lake.root, RECORDS))
+    else:
+        committer = open_committer(lake, fence)
+
+        def land(batch: DataFrame, batch_id: int) -> None:
+            once = checkpoint.transaction(batch.sparkSession, RECORDS, batch_id)
+            committer.append(RECORDS, batch.toArrow().cast(RECORDS.schema), once)
+
+        query = writer.foreachBatch(land).start()
+    # An append leaves the table's log to us.
     keep_doing(
         query, "clean log", _CLEAN_EVERY_S, lambda: clean_log(lake.root, RECORDS)
     )

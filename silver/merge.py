@@ -33,7 +33,7 @@ from conf.lake.tables import (
     TableContract,
 )
 from conf.settings import LakeSettings, Settings
-from silver.messages import keep_one_copy, to_messages
+from silver.messages import EVENT, to_messages
 
 TABLES = (TRADES, QUOTES, BARS, CORRECTIONS, STATUSES, ORDERS, GAPS, REJECTS)
 
@@ -79,7 +79,7 @@ def merging(
     checkpoint = Checkpoint(lake, part.query)
 
     def merge(batch: DataFrame, batch_id: int) -> None:
-        with committer.hold(keep_one_copy(batch)) as held:
+        with committer.hold(batch, one_per=EVENT) as held:
             present = [c for c in TABLES if c.name in held.tables()]
             rows = {contract.name: held.rows_of(contract) for contract in present}
 

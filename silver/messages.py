@@ -38,6 +38,8 @@ _TYPES = {
     "orders": ("trade_updates",),
     "gaps": (gap_record.MESSAGE_TYPE,),
 }
+EVENT = ("table", "key")
+"""Columns of a message that are equal for copies of one event."""
 Tables = Mapping[str, ModuleType]
 _HOT: Tables = {
     "trades": trades,
@@ -96,19 +98,6 @@ def judge(lines: DataFrame, future_max_s: int, *, late: bool) -> DataFrame:
             for name, module in tables.items()
         ),
     )
-
-
-def keep_one_copy(messages: DataFrame) -> DataFrame:
-    """Keep one row per event of a batch: MERGE inserts what it is given twice, twice.
-
-    Args:
-        messages: Rows of ``to_messages``, bounded: on a stream this would keep every
-            key as state.
-
-    Returns:
-        The same columns, one row per (``table``, ``key``).
-    """
-    return messages.dropDuplicates(["table", "key"])
 
 
 def _key(tables: Tables) -> Column:

@@ -24,7 +24,7 @@ from conf.lake.tables import RECORDS, REJECTS
 from conf.settings import Settings
 from silver.lines import open_records
 from silver.merge import TABLES
-from silver.messages import judge, keep_one_copy
+from silver.messages import EVENT, judge
 
 _PLACE = ["shard_id", "sequence_number"]
 
@@ -96,7 +96,7 @@ def _merge(chosen: Settings, messages: DataFrame) -> dict[str, int]:
     )
     # It is idempotent by key alone, so each run may have a name of its own.
     once = Transaction(f"replay/{uuid4().hex}", 0)
-    with committer.hold(keep_one_copy(messages)) as held:
+    with committer.hold(messages, one_per=EVENT) as held:
         return {
             contract.name: committer.insert_missing(
                 contract, held.rows_of(contract), once

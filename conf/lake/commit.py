@@ -70,13 +70,17 @@ class Held(Protocol):
 class Committer(Protocol):
     """Writes rows of a batch into the tables of one lake."""
 
-    def hold(self, messages: DataFrame) -> AbstractContextManager[Held]:
+    def hold(
+        self, messages: DataFrame, one_per: Sequence[str] = ()
+    ) -> AbstractContextManager[Held]:
         """Compute ``messages`` once.
 
         Args:
             messages: One bounded micro-batch with a column ``table`` and, for each
                 table, a column named as the table without its layer: an array that
                 holds the row of this table, or null.
+            one_per: Columns that name an event: of its copies in the batch, keep one.
+                A MERGE would insert what it is given twice, twice. By default, all.
         """
         ...
 

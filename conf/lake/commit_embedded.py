@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import cast
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import CommitProperties, DeltaTable, write_deltalake
@@ -35,6 +36,7 @@ from conf.settings import LakeSettings
 # make it read the newest compacted one; at 32 MiB that alone took 150 ms.
 _COMPACT_TARGET_BYTES = 4 * 1024 * 1024
 _MOST_RETRIES = 4
+_PLACE = "place in the batch"
 _log = get_logger(__name__)
 
 
@@ -71,9 +73,11 @@ class EmbeddedCommitter:
         self._pool = ThreadPoolExecutor(thread_name_prefix="commit")
 
     @contextmanager
-    def hold(self, messages: DataFrame) -> Iterator[ArrowBatch]:
+    def hold(
+        self, messages: DataFrame, one_per: Sequence[str] = ()
+    ) -> Iterator[ArrowBatch]:
         """Compute the batch into this process's memory."""
-        yield ArrowBatch(messages.toArrow())
+        yield ArrowBatch(_one_per(messages.toArrow(), one_per))
 
     def each(
         self, commit: Callable[[TableContract], int], contracts: Sequence[TableContract]
@@ -171,6 +175,8 @@ class EmbeddedCommitter:
         return table
 
     def _maintain(self, contract: TableContract, table: DeltaTable) -> None:
+        if not contract.is_compacted:
+            return
         commits = self._commits.get(contract.name, 0) + 1
         self._commits[contract.name] = commits
         if commits % self._lake.compact_every == 0:
@@ -193,6 +199,25 @@ class EmbeddedCommitter:
             except CommitFailedError as error:
                 # Another process rewrote one of the files; the next turn takes them.
                 _log.info("not compacted", table=contract.name, why=str(error))
+
+
+def _one_per(rows: pa.Table, columns: Sequence[str]) -> pa.Table:
+    """Return the first row of each value of ``columns``; all rows if there are none.
+
+    Of a second's messages that takes Arrow milliseconds, and Spark a shuffle.
+    """
+    if not columns:
+        return rows
+    places = pa.array(np.arange(rows.num_rows))
+    first = (
+        rows.select(list(columns))
+        .append_column(_PLACE, places)
+        .group_by(list(columns))
+        .aggregate([(_PLACE, "min")])
+    )
+    is_first = np.zeros(rows.num_rows, np.bool_)
+    is_first[first[f"{_PLACE}_min"].to_numpy()] = True
+    return rows.filter(pa.array(is_first))
 
 
 def _merge(

@@ -61,10 +61,12 @@ class SparkCommitter:
         self._session = session or SparkSession.active()
 
     @contextmanager
-    def hold(self, messages: DataFrame) -> Iterator[FrameBatch]:
+    def hold(
+        self, messages: DataFrame, one_per: Sequence[str] = ()
+    ) -> Iterator[FrameBatch]:
         """Keep the computed batch in Spark's memory."""
         self._session = messages.sparkSession
-        kept = messages.persist()
+        kept = (messages.dropDuplicates([*one_per]) if one_per else messages).persist()
         try:
             yield FrameBatch(kept)
         finally:

@@ -22,8 +22,9 @@ _PROPERTIES = {
 
 
 # Commits between two checkpoints. Spark needs 0.3 s to write one, but reads a table
-# that deltalake wrote by opening every commit since the last: gold streams from trades.
-_CHECKPOINT_INTERVAL = {"silver.trades": 20}
+# that deltalake wrote by opening every commit since the last: silver streams from
+# records, gold from trades.
+_CHECKPOINT_INTERVAL = {"bronze.records": 20, "silver.trades": 20}
 _DEFAULT_INTERVAL = 100
 
 

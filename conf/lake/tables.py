@@ -56,6 +56,8 @@ class TableContract:
         version: Raised with each change of the columns.
         is_bounded: Two rows of one key have the same event time, so a merge need not
             look elsewhere. A table that is not must stay small.
+        is_compacted: Its writer puts small files together. Bronze's stay: whoever was
+            down for days streams from them.
     """
 
     name: str
@@ -67,6 +69,7 @@ class TableContract:
     writer: str
     version: int = 1
     is_bounded: bool = True
+    is_compacted: bool = True
 
     @property
     def layer(self) -> str:
@@ -152,6 +155,7 @@ RECORDS = TableContract(
     partition_by=("day",),
     event_column="arrival_time",
     writer="bronze",
+    is_compacted=False,
 )
 
 TRADES = TableContract(

@@ -47,13 +47,13 @@ class Writer:
     ) -> Written:
         """Commit rows as batch ``version`` of one query."""
         once = Transaction(f"{contract.name}/{verb}", version)
-        with self.committer.hold(self._messages(contract, rows)) as held:
+        with self.committer.hold(self.messages(contract, rows)) as held:
             commit: Callable[..., Written] = getattr(self.committer, verb)
             return commit(contract, held.rows_of(contract), once)
 
     def upsert(self, rows: pa.Table, version: int) -> Written:
         once = Transaction("upsert", version)
-        with self.committer.hold(self._messages(REJECTS, reject())):
+        with self.committer.hold(self.messages(REJECTS, reject())):
             return self.committer.upsert(SYMBOL_STATS, rows, once)
 
     def rows(self, contract: TableContract) -> list[dict[str, Any]]:
@@ -64,7 +64,7 @@ class Writer:
     def table(self, contract: TableContract) -> DeltaTable:
         return DeltaTable(table_uri(self.lake.root, contract))
 
-    def _messages(self, contract: TableContract, rows: pa.Table) -> DataFrame:
+    def messages(self, contract: TableContract, rows: pa.Table) -> DataFrame:
         frame = self.spark.createDataFrame(rows, spark_schema(contract))
         row = F.array(F.struct(*contract.column_names))
         named = row.alias(contract.name.split(".")[1])
@@ -107,6 +107,17 @@ def writer(
 
 
 class TestCommitters:
+    def test_of_the_copies_of_an_event_a_batch_holds_one(self, writer):
+        copies = pa.concat_tables([trades(NOON), trades(NOON, MIDNIGHT)])
+        messages = writer.messages(TRADES, copies).select(
+            "*", F.get("trades", F.lit(0)).getField("trade_id").alias("key")
+        )
+        with writer.committer.hold(messages, one_per=("table", "key")) as held:
+            once = Transaction("copies", 1)
+            writer.committer.append(TRADES, held.rows_of(TRADES), once)
+
+        assert [row["trade_id"] for row in writer.rows(TRADES)] == [1, 2]
+
     def test_insert_missing_adds_each_key_once_and_each_transaction_once(self, writer):
         first, more = trades(NOON, NOON + timedelta(seconds=1)), trades(MIDNIGHT)
         assert writer.write("insert_missing", TRADES, first, version=0).rows == 2

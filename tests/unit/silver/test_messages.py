@@ -7,7 +7,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from conf.lake.spark_schema import spark_schema
 from conf.lake.tables import RECORDS
-from silver.messages import keep_one_copy, to_messages
+from silver.messages import EVENT, to_messages
 
 pytestmark = pytest.mark.spark
 
@@ -76,7 +76,7 @@ def judge(spark: SparkSession):
     def to_rows(*records: tuple, one_copy: bool = False, late: bool = False) -> list:
         frame = spark.createDataFrame(list(records), spark_schema(RECORDS))
         messages: DataFrame = to_messages(frame, future_max_s=5, late=late)
-        return (keep_one_copy(messages) if one_copy else messages).collect()
+        return (messages.dropDuplicates(EVENT) if one_copy else messages).collect()
 
     return to_rows
 
