@@ -64,7 +64,7 @@ class Status:
                     seen["shard_lag_s"] = bronze.job.shard_lags_s(progress)
 
     def _count(self, seen: dict[str, Any], rows: int) -> None:
-        """Count a batch of bronze: Spark's own sink tells nobody else."""
+        """Count a batch of bronze: who writes it tells nobody else."""
         seen["rows"] = rows
         seen["rows_total"] += rows
         seen["finished"] = time.time()
