@@ -14,7 +14,6 @@ from fastapi.responses import HTMLResponse
 from fastapi.routing import APIRoute
 from pydantic.json_schema import models_json_schema
 from starlette.middleware.errors import ServerErrorMiddleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.staticfiles import StaticFiles
 
 from api.lake import Lake
@@ -23,7 +22,7 @@ from api.prices import LakePrices, LivePrices
 from api.problems import Refused, handle_problems, on_error
 from api.responses import Problem
 from api.routes import health, market, stream, tables
-from api.security import ContentPolicies, LimitedBodies, SecuredAnswers
+from api.security import ContentPolicies, KnownHosts, LimitedBodies, SecuredAnswers
 from api.stream import Hub
 from api.tail import Tail
 from conf.logs import get_logger
@@ -144,10 +143,9 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
     """Add the innermost first."""
     app.add_middleware(LimitedBodies)
     app.add_middleware(
-        TrustedHostMiddleware,
+        KnownHosts,
         # An IPv6 address stands in brackets there.
-        allowed_hosts=[f"[{h}]" if ":" in h else h for h in settings.api.allowed_hosts],
-        www_redirect=False,
+        allowed=[f"[{h}]" if ":" in h else h for h in settings.api.allowed_hosts],
     )
     # Starlette puts its own around everything: a failure would go without headers.
     app.add_middleware(ServerErrorMiddleware, handler=on_error)

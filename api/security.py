@@ -2,19 +2,22 @@
 
 import base64
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from html.parser import HTMLParser
 from http import HTTPStatus
 from pathlib import Path
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.problems import problem
+from conf.settings import variable
 
 MAX_BODY_BYTES = 64 * 1024
 _FOR_EVER = "public, max-age=31536000, immutable"
 _ALWAYS_ASK = "no-cache"
+_ADMITTED = "tickhouse.admitted"
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -81,6 +84,39 @@ class SecuredAnswers:
             await send(message)
 
         await self._app(scope, receive, secured)
+
+
+class KnownHosts:
+    """Middleware that answers only where the API is asked for by one of its names.
+
+    Args:
+        app: What answers.
+        allowed: Names, as Starlette's ``TrustedHostMiddleware`` takes them.
+    """
+
+    def __init__(self, app: ASGIApp, allowed: Sequence[str]) -> None:
+        self._app = app
+        self._guard = TrustedHostMiddleware(_admit, allowed, www_redirect=False)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, or refuse it."""
+        await self._guard(scope, receive, _unsaid)
+        if scope.pop(_ADMITTED, False):
+            await self._app(scope, receive, send)
+            return
+        host = Headers(scope=scope).get("host", "")
+        detail = f"The API does not go by the name {host!r}"
+        hint = f"Ask for 127.0.0.1, or add the name to {variable('api.allowed_hosts')}"
+        refusal = problem(HTTPStatus.BAD_REQUEST, detail, hint)
+        await refusal(scope, receive, send)
+
+
+async def _admit(scope: Scope, _: Receive, __: Send) -> None:
+    scope[_ADMITTED] = True
+
+
+async def _unsaid(_: Message) -> None:
+    """Drop Starlette's refusal, which has no hint."""
 
 
 class LimitedBodies:

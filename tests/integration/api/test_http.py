@@ -111,6 +111,14 @@ async def test_only_our_own_hosts_are_answered(host: str, status: int, api: Api)
     assert (await api.get("/health", host=host)).status_code == status
 
 
+async def test_a_foreign_host_is_told_what_to_do(api: Api):
+    answer = await api.get("/health", host="lake.example:8000")
+
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert "'lake.example:8000'" in answer.json()["detail"]
+    assert "TICKHOUSE_API__ALLOWED_HOSTS" in answer.json()["hint"]
+
+
 async def test_a_fault_of_ours_is_a_guarded_problem(api: Api):
     del api.app.state.lake
 
