@@ -1,18 +1,18 @@
 """The agent's command line: ``python -m models``."""
 
-import json
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import typer
 from rich.console import Console
 
 from conf.errors import FixSetup
 from conf.settings import ROOT
 from models.planted_table import QUICK_ROWS, broken, markets
+from models.records import as_json, record_backtest
+from models.watch import Watch
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 _ROOT = ROOT / "var" / "models"
@@ -84,7 +84,9 @@ def train(
     ),
     seeds: Annotated[int, typer.Option(help="Trainings per fold", min=1)] = 10,
     folds: Annotated[int, typer.Option(help="Tests, walking forward", min=2)] = 4,
-    steps: Annotated[int, typer.Option(help="Decisions each", min=1)] = 300_000,
+    steps: Annotated[
+        int | None, typer.Option(help="Decisions each; else the algorithm's", min=1)
+    ] = None,
     spread_bps: Annotated[float, typer.Option(help="At the next open", min=0)] = 4.0,
     session_days: Annotated[
         int, typer.Option(help="Days that the indicators take for one session", min=1)
@@ -92,10 +94,13 @@ def train(
     keep: Annotated[
         bool, typer.Option("--keep", help="Add the model to the registry")
     ] = False,
+    registry: _RegistryOption = _REGISTRY,
+    tensorboard: Annotated[
+        str, typer.Option(help="Folder of TensorBoard's files; empty: none")
+    ] = str(_ROOT / "tensorboard"),
     out: Annotated[Path | None, typer.Option(help="File for the last line")] = None,
 ) -> None:
     """Walk forward over recorded bars or the lake and say whether there is an edge."""
-    from conf.lake.manifest import pin
     from models.history import study_of_bars
     from models.lake_study import study_of_lake
 
@@ -104,23 +109,15 @@ def train(
     else:
         data = study_of_lake(lake, symbol, as_of, spread_bps)
     # What there is to learn from is told before torch is asked for.
-    from models.publish import keep_model
-    from models.study import Study
+    from models.course import Course, run
     from models.train import RECIPES
 
     if algo not in RECIPES:
         raise typer.BadParameter(f"{algo}: {', '.join(RECIPES)}")
-    recipe = replace(RECIPES[algo], steps=steps)
-    plan = data.plan(f"{algo} {steps} steps", seeds, folds)
-    found = Study(data.tape, recipe, plan, _ROOT / "studies", _told.print).run()
-    _told.print(found.evidence.verdict)
-    last = {"data": data.source, "algorithm": algo, **_readable(asdict(found))}
-    if keep:
-        last |= keep_model(data, recipe, found.evidence, _REGISTRY, _told.print)
-        if data.manifest is not None:
-            reason = f"what {last['version']} learnt from"
-            pin(lake, f"model-{last['version']}", reason=reason, cut=data.manifest)
-    _end(last, out)
+    notes = _ROOT / "studies"
+    course = Course(algo, steps, seeds, folds, keep, lake, registry, notes)
+    folder = Path(tensorboard) if tensorboard else None
+    _end(run(data, course, Watch(_told, folder)), out)
 
 
 @app.command()
@@ -156,6 +153,7 @@ def backtest(
     found = play_back(lake, manifest, chosen, span, history_spread_bps)
     _told.print(found.label or f"model {found.model_version}")
     told = {"mean": summary(found.figures), **asdict(found)}
+    record_backtest(lake, found, span, history_spread_bps, datetime.now(UTC))
     _end(told | {"result_sha256": found.result_sha256}, out)
 
 
@@ -218,22 +216,13 @@ def demo(
     )
     lesson = Lesson(tape, stretches(tape, DAY_BARS), Rules())
     now = datetime.now(UTC)
-    version = publish(kept, lesson, recipe(steps), origin, now, _told.print)
+    version = publish(kept, lesson, recipe(steps), origin, now, Watch(_told))
     kept.promote(version, now)
     _end({"name": name, "version": version, "label": kept.load(version).card.label})
 
 
-def _readable(value: object) -> Any:  # noqa: ANN401
-    """Return figures as JSON can hold them: NaN as null, keys as text."""
-    if isinstance(value, dict):
-        return {str(key): _readable(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_readable(item) for item in value]
-    return None if isinstance(value, float) and not np.isfinite(value) else value
-
-
 def _end(last: dict[str, Any], out: Path | None = None) -> None:
-    line = json.dumps(_readable(last))
+    line = as_json(last)
     if out is not None:
         out.write_text(line + "\n", encoding="utf-8")
     typer.echo(line)

@@ -18,6 +18,7 @@ from models.tape import Tape
 SESSION_BARS = 390
 LEAST_MINUTES = 8 * SESSION_BARS
 """Half to learn from, then four tests of a session each."""
+_READ = (FEATURES.name, BARS.name, QUOTES.name)
 _ALL_DAYS = date(2005, 1, 1), date(2100, 1, 1)
 _PROVED_BARS = 500
 
@@ -65,9 +66,17 @@ def study_of_lake(
 
 def pinned(manifest: Manifest) -> str:
     """Return the versions of the tables that a tape is made of, as text."""
-    names = (FEATURES.name, BARS.name, QUOTES.name)
-    held = ((name, manifest.versions.get(name)) for name in names)
+    held = ((name, manifest.versions.get(name)) for name in _READ)
     return ", ".join(f"{name}@{version}" for name, version in held)
+
+
+def read_versions(manifest: Manifest | None) -> dict[str, int] | None:
+    """Return the versions of the tables that a tape is made of; None for a file."""
+    if manifest is None:
+        return None
+    return {
+        name: manifest.versions[name] for name in _READ if name in manifest.versions
+    }
 
 
 def proves_honest(rows: LakeRows, span: Span) -> list[str]:

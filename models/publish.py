@@ -3,10 +3,8 @@
 Needs the dependency group ``rl``.
 """
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version as installed
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,11 +20,11 @@ from models.registry import LEAST_SEEDS, Card, Registry
 from models.scoring import Network, score
 from models.serving import NAME
 from models.tape import Booleans, Floats, Integers, Tape, stretches, whole
-from models.train import Lesson, Recipe, train
+from models.train import Lesson, Recipe, libraries, train
+from models.watch import Watch
 
 HORIZON = 10
 _CALIBRATION_SHARE = 0.25
-_LIBRARIES = ("torch", "stable-baselines3", "sb3-contrib", "numpy")
 
 
 @dataclass(frozen=True)
@@ -113,7 +111,7 @@ def publish(
     recipe: Recipe,
     origin: Origin,
     made: datetime,
-    tell: Callable[[str], None],
+    watch: Watch,
 ) -> str:
     """Train one agent per seed and add them as a version; return its name.
 
@@ -125,8 +123,10 @@ def publish(
     shorter = Lesson(past, stretches(past, bars), lesson.rules)
     networks = []
     for seed in origin.seeds:
-        networks.append(train(recipe, shorter, seed))
-        tell(f"seed {seed} trained")
+        with watch.training(f"seed {seed} of the version", recipe.steps) as on_step:
+            folder = watch.folder(f"version-{made:%Y%m%dT%H%M%S}")
+            networks.append(train(recipe, shorter, seed, folder, on_step))
+        watch.tell(f"seed {seed} trained")
     fitted = calibrated(networks[0], rest, lesson.rules)
     card = Card(
         name=origin.name,
@@ -143,7 +143,7 @@ def publish(
         calibrated_on=fitted.decisions,
         horizon=fitted.horizon,
         evidence=origin.evidence,
-        libraries={name: installed(name) for name in _LIBRARIES},
+        libraries=libraries(),
     )
     return registry.add(card, networks, fitted, made)
 
@@ -153,7 +153,7 @@ def keep_model(
     recipe: Recipe,
     evidence: Evidence,
     registry: str,
-    tell: Callable[[str], None],
+    watch: Watch,
 ) -> dict[str, str]:
     """Train on all of a material, add the version, and promote it if it may be.
 
@@ -176,7 +176,7 @@ def keep_model(
     episodes = stretches(material.tape, material.episode_bars)
     now = datetime.now(UTC)
     lesson = Lesson(material.tape, episodes, rules)
-    version = publish(kept, lesson, recipe, origin, now, tell)
+    version = publish(kept, lesson, recipe, origin, now, watch)
     try:
         kept.promote(version, now)
     except FixSetup as refused:

@@ -5,7 +5,7 @@ so a study that was stopped goes on where it was.
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from models.performance import (
 from models.selection import Ledger, Trial, sharpe
 from models.tape import Tape, stretches
 from models.train import Lesson, Recipe, train
+from models.watch import Watch
 
 MULTIPLES = (0.0, 1.0, 2.0, 3.0)
 
@@ -59,7 +60,7 @@ class Study:
         recipe: How each agent is trained.
         plan: Folds, seeds, costs.
         notes: Folder of what was found so far.
-        tell: Called with a line after each training.
+        watch: Who sees what happens.
     """
 
     def __init__(
@@ -68,10 +69,10 @@ class Study:
         recipe: Recipe,
         plan: Plan,
         notes: Path,
-        tell: Callable[[str], None],
+        watch: Watch,
     ) -> None:
         self._tape, self._recipe, self._plan = tape, recipe, plan
-        self._notes, self._tell = notes, tell
+        self._notes, self._watch = notes, watch
         self._folds = walk_forward(
             len(tape), plan.folds, plan.embargo, plan.first_share
         )
@@ -137,9 +138,13 @@ class Study:
         past = self._tape.part(0, fold.train_stop)
         episodes = stretches(past, self._plan.episode_bars)
         lesson = Lesson(past, episodes, self._plan.rules())
-        network = train(self._recipe, lesson, seed)
+        name = f"fold {self._folds.index(fold) + 1} of {len(self._folds)}"
+        steps = self._recipe.steps
+        with self._watch.training(f"seed {seed}, {name}", steps) as on_step:
+            folder = self._watch.folder(f"study-{self._key}/{name.replace(' ', '_')}")
+            network = train(self._recipe, lesson, seed, folder, on_step)
         played = self._played(deciding(network), fold)
-        self._tell(
+        self._watch.tell(
             f"seed {seed}, bars from {fold.test_first}: "
             f"{played[1.0].traded.sum()} trades, exposure {played[1.0].exposure:.2f}"
         )
