@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,6 +21,7 @@ _NOTES = _ROOT / "planted"
 _LAKE = str(ROOT / "var" / "lake")
 _REGISTRY = str(_ROOT / "registry")
 QUICK_STEPS = 200_000
+_NEEDED = ("torch", "stable_baselines3", "sb3_contrib", "optuna", "tensorboard")
 _AsOf = Annotated[
     str, typer.Option(help="Time, pin or table@version; by default the newest")
 ]
@@ -48,6 +50,7 @@ def planted(
     ] = False,
 ) -> None:
     """Train where the best policy is known; the last line is one JSON object."""
+    _require_the_group()
     from models.planted_suite import NOISE_SETS, Suite
     from models.train import RECIPES
 
@@ -109,6 +112,7 @@ def train(
     else:
         data = study_of_lake(lake, symbol, as_of, spread_bps)
     # What there is to learn from is told before torch is asked for.
+    _require_the_group()
     from models.course import Course, run
     from models.train import RECIPES
 
@@ -193,6 +197,7 @@ def demo(
     registry: _RegistryOption = _REGISTRY,
 ) -> None:
     """Train a small model on a simulated market and let it serve, labelled as such."""
+    _require_the_group()
     from models.demo_market import demo_tape, recipe
     from models.environment import Rules
     from models.planted import DAY_BARS, hidden
@@ -219,6 +224,14 @@ def demo(
     version = publish(kept, lesson, recipe(steps), origin, now, Watch(_told))
     kept.promote(version, now)
     _end({"name": name, "version": version, "label": kept.load(version).card.label})
+
+
+def _require_the_group() -> None:
+    missing = [name for name in _NEEDED if find_spec(name) is None]
+    if missing:
+        raise FixSetup(
+            "training", f"{', '.join(missing)} not installed", "`uv sync --group rl`"
+        )
 
 
 def _end(last: dict[str, Any], out: Path | None = None) -> None:
