@@ -94,6 +94,9 @@ def train(
     session_days: Annotated[
         int, typer.Option(help="Days that the indicators take for one session", min=1)
     ] = 21,
+    search: Annotated[
+        int, typer.Option(help="Settings to try first with Optuna; all count", min=0)
+    ] = 0,
     keep: Annotated[
         bool, typer.Option("--keep", help="Add the model to the registry")
     ] = False,
@@ -119,7 +122,7 @@ def train(
     if algo not in RECIPES:
         raise typer.BadParameter(f"{algo}: {', '.join(RECIPES)}")
     notes = _ROOT / "studies"
-    course = Course(algo, steps, seeds, folds, keep, lake, registry, notes)
+    course = Course(algo, steps, seeds, folds, search, keep, lake, registry, notes)
     folder = Path(tensorboard) if tensorboard else None
     _end(run(data, course, Watch(_told, folder)), out)
 

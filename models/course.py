@@ -3,7 +3,6 @@
 Needs the dependency group ``rl``.
 """
 
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,10 +12,11 @@ from conf.lake.manifest import pin
 from models.lake_study import read_versions
 from models.material import Material
 from models.publish import keep_model
-from models.records import Run, new_run_id, record_runs
+from models.records import Run, as_json, new_run_id, record_runs
 from models.registry import Registry
+from models.search import Search, usual
 from models.serving import NAME
-from models.study import Findings, Study
+from models.study import Study
 from models.train import RECIPES, Recipe, hyperparameters, libraries
 from models.watch import Watch
 
@@ -30,6 +30,7 @@ class Course:
         steps: Decisions of a training; None: as many as the recipe says.
         seeds: Trainings per fold.
         folds: Tests, walking forward.
+        trials: Of a search for better settings before; 0: none.
         keep: Add a version to the registry.
         lake: Where ``models.runs`` is, and the pins.
         registry: URI or folder of the models.
@@ -40,6 +41,7 @@ class Course:
     steps: int | None
     seeds: int
     folds: int
+    trials: int
     keep: bool
     lake: str
     registry: str
@@ -62,12 +64,21 @@ def run(material: Material, course: Course, watch: Watch) -> dict[str, Any]:
         FixSetup: ``models.runs`` or the registry cannot be written.
     """
     recipe, run_id = course.recipe(), new_run_id(datetime.now(UTC))
-    plan = material.plan(
-        f"{course.algorithm} {recipe.steps} steps", course.seeds, course.folds
-    )
+    configuration = f"{course.algorithm} {recipe.steps} steps"
+    if course.trials:
+        recipe = _searched(material, course, watch, run_id)
+        configuration += f" {as_json(usual(recipe))}"
+    plan = material.plan(configuration, course.seeds, course.folds)
     found = Study(material.tape, recipe, plan, course.notes, watch).run()
     watch.tell(found.evidence.verdict)
-    rows = list(_rows(material, course.algorithm, recipe, found))
+    shared = {"study": found.evidence.card()}
+    row = replace(
+        _row(material, course, recipe, shared), verdict=found.evidence.verdict
+    )
+    rows = [
+        replace(row, seed=seed, scores=asdict(scores) | shared)
+        for seed, scores in enumerate(found.seeds)
+    ]
     record_runs(course.lake, run_id, rows, datetime.now(UTC))
     told = {
         "data": material.source,
@@ -82,40 +93,49 @@ def run(material: Material, course: Course, watch: Watch) -> dict[str, Any]:
         reason = f"what {kept['version']} learnt from"
         name = f"model-{kept['version']}"
         pin(course.lake, name, reason=reason, cut=material.manifest)
-    record_runs(
-        course.lake, run_id, _of_version(kept, course, rows[0]), datetime.now(UTC)
-    )
+    rows = _of_version(kept["version"], course.registry, row)
+    record_runs(course.lake, run_id, rows, datetime.now(UTC))
     return told | kept
 
 
-def _rows(
-    material: Material, algorithm: str, recipe: Recipe, found: Findings
-) -> Iterator[Run]:
-    for seed, scores in enumerate(found.seeds):
-        yield Run(
-            purpose="study",
-            seed=seed,
-            algorithm=algorithm,
-            data=material.source,
-            versions=read_versions(material.manifest),
-            hyperparameters=hyperparameters(recipe),
-            scores=asdict(scores) | {"study": found.evidence.card()},
-            libraries=libraries(),
-            verdict=found.evidence.verdict,
-        )
+def _searched(material: Material, course: Course, watch: Watch, run_id: str) -> Recipe:
+    """Return the best recipe of a search; each trial is written down as it ends."""
+    recipe = course.recipe()
+    plan = material.plan(
+        f"{course.algorithm} {recipe.steps} steps", course.seeds, course.folds
+    )
+
+    def write(trial: int, tried: Recipe, excess_sharpe: float) -> None:
+        scores = {"excess_sharpe_per_bar": excess_sharpe}
+        row = _row(material, course, tried, scores)
+        searched = replace(row, purpose="search", trial=trial)
+        record_runs(course.lake, run_id, [searched], datetime.now(UTC))
+
+    search = Search(material.tape, recipe, plan, course.notes, watch)
+    return search.run(course.trials, write)
 
 
-def _of_version(kept: dict[str, str], course: Course, studied: Run) -> list[Run]:
-    model = Registry(course.registry, NAME).load(kept["version"])
-    scores = {"study": studied.scores["study"]}
-    return [
-        replace(
-            studied,
-            purpose="version",
-            seed=seed,
-            scores=scores,
-            model_version=model.version,
-            model_sha256=model.sha256,
-        )
-        for seed in model.card.seeds
-    ]
+def _row(
+    material: Material, course: Course, recipe: Recipe, scores: dict[str, Any]
+) -> Run:
+    return Run(
+        purpose="study",
+        seed=0,
+        algorithm=course.algorithm,
+        data=material.source,
+        versions=read_versions(material.manifest),
+        hyperparameters=hyperparameters(recipe),
+        scores=scores,
+        libraries=libraries(),
+    )
+
+
+def _of_version(version: str, registry: str, studied: Run) -> list[Run]:
+    model = Registry(registry, NAME).load(version)
+    row = replace(
+        studied,
+        purpose="version",
+        model_version=model.version,
+        model_sha256=model.sha256,
+    )
+    return [replace(row, seed=seed) for seed in model.card.seeds]

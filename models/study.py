@@ -30,6 +30,7 @@ from models.tape import Tape, stretches
 from models.train import Lesson, Recipe, train
 from models.watch import Watch
 
+LEDGER = "trials.jsonl"
 MULTIPLES = (0.0, 1.0, 2.0, 3.0)
 
 
@@ -76,16 +77,12 @@ class Study:
         self._folds = walk_forward(
             len(tape), plan.folds, plan.embargo, plan.first_share
         )
-        # Notes of other data, costs or settings must not be taken for these.
-        spoken = f"{plan} {recipe.steps} {recipe.windows} {sorted(recipe.settings)}"
-        columns = tape.features.tobytes() + tape.ask.tobytes()
-        known = hashlib.sha256(spoken.encode() + columns)
-        self._key = known.hexdigest()[:12]
+        self._key = key_of(tape, plan, recipe)
 
     def run(self) -> Findings:
         """Return what was found; every trial is in the ledger before it is judged."""
         plan = self._plan
-        ledger = Ledger(self._notes / "trials.jsonl")
+        ledger = Ledger(self._notes / LEDGER)
         traces = [self._seed(seed) for seed in range(plan.seeds)]
         self._count(ledger, [by_cost[1.0] for by_cost in traces])
         tried = [trial.sharpe for trial in ledger.trials(plan.name)]
@@ -184,6 +181,17 @@ class Study:
             for policy in baselines.random_like(agent, seed=fold.test_first)
         ]
         return {"random, same turnover": joined(traces)}
+
+
+def key_of(tape: Tape, plan: Plan, recipe: Recipe) -> str:
+    """Return what names the notes of a study.
+
+    Notes of other data, costs or settings must not be taken for these: settings that
+    were searched for stand in the plan's configuration.
+    """
+    spoken = f"{plan} {recipe.steps} {recipe.windows} {sorted(recipe.settings)}"
+    columns = tape.features.tobytes() + tape.ask.tobytes()
+    return hashlib.sha256(spoken.encode() + columns).hexdigest()[:12]
 
 
 def joined(traces: Sequence[Trace]) -> Trace:

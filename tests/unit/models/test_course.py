@@ -3,6 +3,7 @@
 import importlib.util
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,11 +22,13 @@ if importlib.util.find_spec("torch") is None:
     pytest.skip("needs the group rl: uv sync --group rl", allow_module_level=True)
 
 from models.course import Course, run
+from models.search import usual, varied
+from models.train import RECIPES
 
 # torch's and TensorBoard's own warnings are not ours to mend
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
-BARS = 1_200
+BARS = 2_400
 HOUR_US = 3_600_000_000
 
 
@@ -53,6 +56,7 @@ def asked(folder: Path, **changes) -> Course:
         "steps": 8_192,
         "seeds": 2,
         "folds": 2,
+        "trials": 0,
         "keep": False,
         "lake": str(folder / "lake"),
         "registry": str(folder / "models"),
@@ -103,3 +107,35 @@ def test_a_course_that_was_stopped_goes_on_where_it_was(
     # One try, asked for twice, is one trial and two rows.
     assert json.loads(runs(tmp_path)[1]["scores"])["study"]["trials"] == 1
     assert len(runs(tmp_path)) == 2
+
+
+def test_every_trial_of_a_search_counts_against_the_claim(
+    material: Material, tmp_path: Path
+):
+    told = io.StringIO()
+    watch = Watch(Console(file=told))
+    first = asked(tmp_path, seeds=1, trials=2)
+    found = run(material, first, watch)
+    rows = [r for r in runs(tmp_path) if r["purpose"] == "search"]
+    assert sorted(r["trial"] for r in rows) == [0, 1]
+    rates = [json.loads(r["hyperparameters"])["learning_rate"] for r in rows]
+    assert "Falling(start=0.001)" in rates  # the recipe itself is tried first
+    assert len(set(rates)) == 2
+    assert found["evidence"]["trials"] == 2 + 1
+    # One more: the two that were tried are not tried again, and still count.
+    run(material, replace(first, trials=3), watch)
+    rows = [r for r in runs(tmp_path) if r["purpose"] == "search"]
+    assert sorted(r["trial"] for r in rows) == [0, 1, 2]
+    ledger = (tmp_path / "notes" / "trials.jsonl").read_text().splitlines()
+    assert sum(" search " in line for line in ledger) == 3
+
+
+@pytest.mark.parametrize("algorithm", RECIPES)
+def test_a_search_begins_with_the_recipe_itself(algorithm: str):
+    recipe = RECIPES[algorithm]
+    first = usual(recipe)
+    assert usual(varied(recipe, first)) == first
+    searched = varied(recipe, first | {"gamma": 0.95, "net_width": 32})
+    assert searched.settings["gamma"] == 0.95
+    assert searched.settings["policy_kwargs"]["net_arch"] == [32, 32]
+    assert recipe.settings["policy_kwargs"]["net_arch"] == [64, 64]
