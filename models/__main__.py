@@ -20,6 +20,7 @@ _ROOT = ROOT / "var" / "models"
 _NOTES = _ROOT / "planted"
 _LAKE = str(ROOT / "var" / "lake")
 _REGISTRY = str(_ROOT / "registry")
+ALGORITHMS = ("maskable-ppo", "ppo", "dqn", "qr-dqn")
 QUICK_STEPS = 200_000
 _NEEDED = ("torch", "stable_baselines3", "sb3_contrib", "optuna", "tensorboard")
 _AsOf = Annotated[
@@ -50,15 +51,17 @@ def planted(
     ] = False,
 ) -> None:
     """Train where the best policy is known; the last line is one JSON object."""
+    _require_known(algo)
     _require_the_group()
     from models.planted_suite import NOISE_SETS, Suite
     from models.train import RECIPES
 
     chosen = tuple(only.split(",")) if only else QUICK_ROWS if quick else (*markets(),)
     unknown = set(chosen) - set(markets())
-    if algo not in RECIPES or unknown:
-        wrong = ", ".join(sorted(unknown)) or algo
-        raise typer.BadParameter(f"{wrong}: {', '.join([*RECIPES, *markets()])}")
+    if unknown:
+        raise typer.BadParameter(
+            f"{', '.join(sorted(unknown))}: {', '.join(markets())}"
+        )
     notes = _NOTES / f"{algo}.jsonl"
     if fresh:
         notes.unlink(missing_ok=True)
@@ -110,6 +113,7 @@ def train(
     from models.history import study_of_bars
     from models.lake_study import study_of_lake
 
+    _require_known(algo)
     if bars is not None:
         data = study_of_bars(bars, spread_bps, session_days)
     else:
@@ -117,10 +121,7 @@ def train(
     # What there is to learn from is told before torch is asked for.
     _require_the_group()
     from models.course import Course, run
-    from models.train import RECIPES
 
-    if algo not in RECIPES:
-        raise typer.BadParameter(f"{algo}: {', '.join(RECIPES)}")
     notes = _ROOT / "studies"
     course = Course(algo, steps, seeds, folds, search, keep, lake, registry, notes)
     folder = Path(tensorboard) if tensorboard else None
@@ -227,6 +228,11 @@ def demo(
     version = publish(kept, lesson, recipe(steps), origin, now, Watch(_told))
     kept.promote(version, now)
     _end({"name": name, "version": version, "label": kept.load(version).card.label})
+
+
+def _require_known(algo: str) -> None:
+    if algo not in ALGORITHMS:
+        raise typer.BadParameter(f"{algo}: {', '.join(ALGORITHMS)}")
 
 
 def _require_the_group() -> None:

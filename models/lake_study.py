@@ -38,16 +38,14 @@ def study_of_lake(
         FixSetup: There are fewer than ``LEAST_MINUTES``, or the tape looks ahead.
     """
     manifest = tie(root, as_of or None)
+    if FEATURES.name not in manifest.versions:
+        raise _too_short(symbol, 0)
     rows = LakeRows(root, manifest)
     span = Span([symbol], *_days(rows, symbol))
     tape = read_tapes(rows, span, history_spread_bps).get(symbol)
     minutes = 0 if tape is None else len(tape)
     if tape is None or minutes < LEAST_MINUTES:
-        raise FixSetup(
-            FEATURES.name,
-            f"{minutes} minutes of {symbol} exist, {LEAST_MINUTES} are needed",
-            "Let the pipeline run on, or study a file: `make train BARS=file.parquet`",
-        )
+        raise _too_short(symbol, minutes)
     leaks = proves_honest(rows, span)
     if leaks:
         raise FixSetup(FEATURES.name, f"looks ahead: {leaks}", "Mend models/decisions")
@@ -61,6 +59,14 @@ def study_of_lake(
         episode_bars=bars_a_day,
         manifest=manifest,
         is_live=True,
+    )
+
+
+def _too_short(symbol: str, minutes: int) -> FixSetup:
+    return FixSetup(
+        FEATURES.name,
+        f"{minutes} minutes of {symbol} exist, {LEAST_MINUTES} are needed",
+        "Let the pipeline run on, or study a file: `make train BARS=file.parquet`",
     )
 
 

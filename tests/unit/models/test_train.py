@@ -16,6 +16,7 @@ if importlib.util.find_spec("torch") is None:
 
 import torch
 
+from models.__main__ import ALGORITHMS
 from models.environment import TradingWindows
 from models.train import RECIPES, Lesson, Recipe, network_of, train
 from models.windows import SB3Windows
@@ -47,6 +48,10 @@ SHORT = {
     "dqn": shortened("dqn", 300, learning_starts=100, buffer_size=1_000),
     "qr-dqn": shortened("qr-dqn", 300, learning_starts=100, buffer_size=1_000),
 }
+
+
+def test_the_command_line_knows_every_algorithm():
+    assert (*RECIPES,) == ALGORITHMS
 
 
 @pytest.mark.parametrize("recipe", SHORT.values(), ids=SHORT)
