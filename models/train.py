@@ -5,6 +5,7 @@ on the same machine.
 """
 
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass, field
 from importlib.metadata import version as installed
 from pathlib import Path
@@ -128,7 +129,8 @@ def train(
         seed=seed,
         device="cpu",
         tensorboard_log=None if tensorboard is None else str(tensorboard),
-        **recipe.settings,
+        # QR-DQN writes what it chose into its policy's arguments.
+        **deepcopy(recipe.settings),
     )
 
     def report(known: dict[str, Any], _: dict[str, Any]) -> bool:

@@ -18,7 +18,7 @@ import torch
 
 from models.__main__ import ALGORITHMS
 from models.environment import TradingWindows
-from models.train import RECIPES, Lesson, Recipe, network_of, train
+from models.train import RECIPES, Lesson, Recipe, hyperparameters, network_of, train
 from models.windows import SB3Windows
 
 # torch's own warnings are not ours to mend
@@ -62,7 +62,9 @@ def test_the_same_seed_gives_the_same_weights(recipe: Recipe):
 
 @pytest.mark.parametrize("algorithm", ["dqn", "qr-dqn"])
 def test_off_policy_algorithms_give_q_values(algorithm: str):
+    before = repr(hyperparameters(SHORT[algorithm]))
     network = train(SHORT[algorithm], lesson(), 1)
+    assert repr(hyperparameters(SHORT[algorithm])) == before
     rows = np.random.default_rng(1).normal(size=(5, network.inputs))
     scores = score(network, rows, np.ones((5, 3), np.bool_))
     assert np.isfinite(scores.by_action).all()
