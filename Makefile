@@ -73,7 +73,9 @@ train: $(RL_READY) ## Walk forward over the lake: SYMBOL= AS_OF= or BARS=file; A
 	@.venv/bin/python -m models train $(call flag,BARS,bars) \
 		$(call flag,SYMBOL,symbol) $(call flag,AS_OF,as-of) \
 		$(call flag,ALGO,algo) $(call flag,SEEDS,seeds) \
-		$(call flag,STEPS,steps) $(call flag,OUT,out) $(if $(KEEP),--keep)
+		$(call flag,STEPS,steps) $(call flag,SEARCH,search) \
+		$(call flag,TENSORBOARD,tensorboard) \
+		$(call flag,REGISTRY,registry) $(call flag,OUT,out) $(if $(KEEP),--keep)
 
 backtest: $(READY) ## Play a model over the lake: MODEL= AS_OF= SYMBOLS= FIRST= LAST= OUT=
 	@.venv/bin/python -m models backtest $(call flag,MODEL,model) \

@@ -22,7 +22,7 @@ from conf.kinesis import open_client
 from conf.lake.maintenance import drop_oldest_day
 from conf.lake.session import build_session
 from conf.lake.streams import Checkpoint, Query
-from conf.lake.tables import RESULTS, TABLES
+from conf.lake.tables import MODEL_RUNS, RESULTS, TABLES
 from conf.settings import Settings
 from infra.local.disk import OVER_BUDGET
 from infra.local.state import DiskStatus, read
@@ -31,6 +31,7 @@ from infra.rehearsal import rehearse
 from infra.status import Status, main
 from producer.kinesis import ensure_stream
 
+_WRITTEN_APART = {RESULTS.writer, MODEL_RUNS.writer}
 _log = logs.get_logger(__name__)
 
 
@@ -113,8 +114,9 @@ class DiskBudget:
         self._acted_on_ns = written_ns
         told = read(self._reading, DiskStatus)
         if told is not None and told.state == OVER_BUDGET:
-            # Of its results, validation itself deletes the old ones.
-            own = [table for table in TABLES.values() if table is not RESULTS]
+            # Of its results, validation itself deletes the old ones; what was trained
+            # is small, and cannot be had again.
+            own = [t for t in TABLES.values() if t.writer not in _WRITTEN_APART]
             day = drop_oldest_day(self._root, own)
             _log.warning("over the disk budget", used_gb=told.used_gb, dropped=day)
 

@@ -1,25 +1,28 @@
 """The agent's command line: ``python -m models``."""
 
-import json
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import typer
 from rich.console import Console
 
 from conf.errors import FixSetup
 from conf.settings import ROOT
 from models.planted_table import QUICK_ROWS, broken, markets
+from models.records import as_json, record_backtest
+from models.watch import Watch
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 _ROOT = ROOT / "var" / "models"
 _NOTES = _ROOT / "planted"
 _LAKE = str(ROOT / "var" / "lake")
 _REGISTRY = str(_ROOT / "registry")
+ALGORITHMS = ("maskable-ppo", "ppo", "dqn", "qr-dqn")
 QUICK_STEPS = 200_000
+_NEEDED = ("torch", "stable_baselines3", "sb3_contrib", "optuna", "tensorboard")
 _AsOf = Annotated[
     str, typer.Option(help="Time, pin or table@version; by default the newest")
 ]
@@ -48,14 +51,17 @@ def planted(
     ] = False,
 ) -> None:
     """Train where the best policy is known; the last line is one JSON object."""
+    _require_known(algo)
+    _require_the_group()
     from models.planted_suite import NOISE_SETS, Suite
     from models.train import RECIPES
 
     chosen = tuple(only.split(",")) if only else QUICK_ROWS if quick else (*markets(),)
     unknown = set(chosen) - set(markets())
-    if algo not in RECIPES or unknown:
-        wrong = ", ".join(sorted(unknown)) or algo
-        raise typer.BadParameter(f"{wrong}: {', '.join([*RECIPES, *markets()])}")
+    if unknown:
+        raise typer.BadParameter(
+            f"{', '.join(sorted(unknown))}: {', '.join(markets())}"
+        )
     notes = _NOTES / f"{algo}.jsonl"
     if fresh:
         notes.unlink(missing_ok=True)
@@ -84,43 +90,42 @@ def train(
     ),
     seeds: Annotated[int, typer.Option(help="Trainings per fold", min=1)] = 10,
     folds: Annotated[int, typer.Option(help="Tests, walking forward", min=2)] = 4,
-    steps: Annotated[int, typer.Option(help="Decisions each", min=1)] = 300_000,
+    steps: Annotated[
+        int | None, typer.Option(help="Decisions each; else the algorithm's", min=1)
+    ] = None,
     spread_bps: Annotated[float, typer.Option(help="At the next open", min=0)] = 4.0,
     session_days: Annotated[
         int, typer.Option(help="Days that the indicators take for one session", min=1)
     ] = 21,
+    search: Annotated[
+        int, typer.Option(help="Settings to try first with Optuna; all count", min=0)
+    ] = 0,
     keep: Annotated[
         bool, typer.Option("--keep", help="Add the model to the registry")
     ] = False,
+    registry: _RegistryOption = _REGISTRY,
+    tensorboard: Annotated[
+        str, typer.Option(help="Folder of TensorBoard's files; empty: none")
+    ] = str(_ROOT / "tensorboard"),
     out: Annotated[Path | None, typer.Option(help="File for the last line")] = None,
 ) -> None:
     """Walk forward over recorded bars or the lake and say whether there is an edge."""
-    from conf.lake.manifest import pin
     from models.history import study_of_bars
     from models.lake_study import study_of_lake
 
+    _require_known(algo)
     if bars is not None:
         data = study_of_bars(bars, spread_bps, session_days)
     else:
         data = study_of_lake(lake, symbol, as_of, spread_bps)
     # What there is to learn from is told before torch is asked for.
-    from models.publish import keep_model
-    from models.study import Study
-    from models.train import RECIPES
+    _require_the_group()
+    from models.course import Course, run
 
-    if algo not in RECIPES:
-        raise typer.BadParameter(f"{algo}: {', '.join(RECIPES)}")
-    recipe = replace(RECIPES[algo], steps=steps)
-    plan = data.plan(f"{algo} {steps} steps", seeds, folds)
-    found = Study(data.tape, recipe, plan, _ROOT / "studies", _told.print).run()
-    _told.print(found.evidence.verdict)
-    last = {"data": data.source, "algorithm": algo, **_readable(asdict(found))}
-    if keep:
-        last |= keep_model(data, recipe, found.evidence, _REGISTRY, _told.print)
-        if data.manifest is not None:
-            reason = f"what {last['version']} learnt from"
-            pin(lake, f"model-{last['version']}", reason=reason, cut=data.manifest)
-    _end(last, out)
+    notes = _ROOT / "studies"
+    course = Course(algo, steps, seeds, folds, search, keep, lake, registry, notes)
+    folder = Path(tensorboard) if tensorboard else None
+    _end(run(data, course, Watch(_told, folder)), out)
 
 
 @app.command()
@@ -156,6 +161,7 @@ def backtest(
     found = play_back(lake, manifest, chosen, span, history_spread_bps)
     _told.print(found.label or f"model {found.model_version}")
     told = {"mean": summary(found.figures), **asdict(found)}
+    record_backtest(lake, found, span, history_spread_bps, datetime.now(UTC))
     _end(told | {"result_sha256": found.result_sha256}, out)
 
 
@@ -195,6 +201,7 @@ def demo(
     registry: _RegistryOption = _REGISTRY,
 ) -> None:
     """Train a small model on a simulated market and let it serve, labelled as such."""
+    _require_the_group()
     from models.demo_market import demo_tape, recipe
     from models.environment import Rules
     from models.planted import DAY_BARS, hidden
@@ -218,22 +225,26 @@ def demo(
     )
     lesson = Lesson(tape, stretches(tape, DAY_BARS), Rules())
     now = datetime.now(UTC)
-    version = publish(kept, lesson, recipe(steps), origin, now, _told.print)
+    version = publish(kept, lesson, recipe(steps), origin, now, Watch(_told))
     kept.promote(version, now)
     _end({"name": name, "version": version, "label": kept.load(version).card.label})
 
 
-def _readable(value: object) -> Any:  # noqa: ANN401
-    """Return figures as JSON can hold them: NaN as null, keys as text."""
-    if isinstance(value, dict):
-        return {str(key): _readable(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_readable(item) for item in value]
-    return None if isinstance(value, float) and not np.isfinite(value) else value
+def _require_known(algo: str) -> None:
+    if algo not in ALGORITHMS:
+        raise typer.BadParameter(f"{algo}: {', '.join(ALGORITHMS)}")
+
+
+def _require_the_group() -> None:
+    missing = [name for name in _NEEDED if find_spec(name) is None]
+    if missing:
+        raise FixSetup(
+            "training", f"{', '.join(missing)} not installed", "`uv sync --group rl`"
+        )
 
 
 def _end(last: dict[str, Any], out: Path | None = None) -> None:
-    line = json.dumps(_readable(last))
+    line = as_json(last)
     if out is not None:
         out.write_text(line + "\n", encoding="utf-8")
     typer.echo(line)

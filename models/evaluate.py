@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from conf.errors import FixSetup
 from models.performance import Trace
 from models.selection import deflated_sharpe, overfitting_probability, sharpe
 from models.tape import Floats
@@ -42,11 +43,15 @@ def walk_forward(rows: int, folds: int, embargo: int, first_share: float) -> lis
             included.
 
     Raises:
-        ValueError: The tape is too short.
+        FixSetup: The tape is too short.
     """
     edges = np.linspace(int(rows * first_share), rows, folds + 1).astype(int)
     if edges[0] <= embargo or np.diff(edges).min() < 2:
-        raise ValueError(f"{rows} rows are too few for {folds} folds")
+        raise FixSetup(
+            "history",
+            f"{rows} bars are too few for {folds} tests, {embargo} bars between",
+            "Take a longer history, or fewer folds",
+        )
     return [
         Fold(int(first) - embargo, int(first), int(stop))
         for first, stop in itertools.pairwise(edges)

@@ -18,6 +18,7 @@ from models.tape import Tape
 SESSION_BARS = 390
 LEAST_MINUTES = 8 * SESSION_BARS
 """Half to learn from, then four tests of a session each."""
+_READ = (FEATURES.name, BARS.name, QUOTES.name)
 _ALL_DAYS = date(2005, 1, 1), date(2100, 1, 1)
 _PROVED_BARS = 500
 
@@ -37,16 +38,14 @@ def study_of_lake(
         FixSetup: There are fewer than ``LEAST_MINUTES``, or the tape looks ahead.
     """
     manifest = tie(root, as_of or None)
+    if FEATURES.name not in manifest.versions:
+        raise _too_short(symbol, 0)
     rows = LakeRows(root, manifest)
     span = Span([symbol], *_days(rows, symbol))
     tape = read_tapes(rows, span, history_spread_bps).get(symbol)
     minutes = 0 if tape is None else len(tape)
     if tape is None or minutes < LEAST_MINUTES:
-        raise FixSetup(
-            FEATURES.name,
-            f"{minutes} minutes of {symbol} exist, {LEAST_MINUTES} are needed",
-            "Let the pipeline run on, or study a file: `make train BARS=file.parquet`",
-        )
+        raise _too_short(symbol, minutes)
     leaks = proves_honest(rows, span)
     if leaks:
         raise FixSetup(FEATURES.name, f"looks ahead: {leaks}", "Mend models/decisions")
@@ -63,11 +62,27 @@ def study_of_lake(
     )
 
 
+def _too_short(symbol: str, minutes: int) -> FixSetup:
+    return FixSetup(
+        FEATURES.name,
+        f"{minutes} minutes of {symbol} exist, {LEAST_MINUTES} are needed",
+        "Let the pipeline run on, or study a file: `make train BARS=file.parquet`",
+    )
+
+
 def pinned(manifest: Manifest) -> str:
     """Return the versions of the tables that a tape is made of, as text."""
-    names = (FEATURES.name, BARS.name, QUOTES.name)
-    held = ((name, manifest.versions.get(name)) for name in names)
+    held = ((name, manifest.versions.get(name)) for name in _READ)
     return ", ".join(f"{name}@{version}" for name, version in held)
+
+
+def read_versions(manifest: Manifest | None) -> dict[str, int] | None:
+    """Return the versions of the tables that a tape is made of; None for a file."""
+    if manifest is None:
+        return None
+    return {
+        name: manifest.versions[name] for name in _READ if name in manifest.versions
+    }
 
 
 def proves_honest(rows: LakeRows, span: Span) -> list[str]:

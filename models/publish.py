@@ -3,10 +3,9 @@
 Needs the dependency group ``rl``.
 """
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+import hashlib
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
-from importlib.metadata import version as installed
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,15 +17,16 @@ from models.environment import Rules, Simulation
 from models.evaluate import Evidence
 from models.material import Material
 from models.observation import ACCOUNT_INPUTS, MARKET_INPUTS
+from models.records import as_json
 from models.registry import LEAST_SEEDS, Card, Registry
 from models.scoring import Network, score
 from models.serving import NAME
 from models.tape import Booleans, Floats, Integers, Tape, stretches, whole
-from models.train import Lesson, Recipe, train
+from models.train import Lesson, Recipe, hyperparameters, libraries, train
+from models.watch import Watch
 
 HORIZON = 10
 _CALIBRATION_SHARE = 0.25
-_LIBRARIES = ("torch", "stable-baselines3", "sb3-contrib", "numpy")
 
 
 @dataclass(frozen=True)
@@ -113,20 +113,29 @@ def publish(
     recipe: Recipe,
     origin: Origin,
     made: datetime,
-    tell: Callable[[str], None],
+    watch: Watch,
 ) -> str:
     """Train one agent per seed and add them as a version; return its name.
 
-    The last quarter of the tape is kept from training: confidence is fitted on it.
+    The last quarter of the tape is kept from training: confidence is fitted on it. Each
+    agent is kept as it ends, so what was stopped goes on where it was.
     """
     stop = int(len(lesson.tape) * (1 - _CALIBRATION_SHARE))
     past, rest = lesson.tape.part(0, stop), lesson.tape.part(stop, len(lesson.tape))
     bars = int((lesson.episodes[:, 1] - lesson.episodes[:, 0]).max())
     shorter = Lesson(past, stretches(past, bars), lesson.rules)
+    key = _key_of(shorter, recipe)
+    checkpoints = registry.checkpoints(key)
     networks = []
     for seed in origin.seeds:
-        networks.append(train(recipe, shorter, seed))
-        tell(f"seed {seed} trained")
+        network = checkpoints.load(seed)
+        if network is None:
+            with watch.training(f"seed {seed} of the version", recipe.steps) as on_step:
+                folder = watch.folder(f"version-{key}")
+                network = train(recipe, shorter, seed, folder, on_step)
+            checkpoints.save(seed, network)
+            watch.tell(f"seed {seed} trained")
+        networks.append(network)
     fitted = calibrated(networks[0], rest, lesson.rules)
     card = Card(
         name=origin.name,
@@ -143,9 +152,25 @@ def publish(
         calibrated_on=fitted.decisions,
         horizon=fitted.horizon,
         evidence=origin.evidence,
-        libraries={name: installed(name) for name in _LIBRARIES},
+        libraries=libraries(),
     )
-    return registry.add(card, networks, fitted, made)
+    version = registry.add(card, networks, fitted, made)
+    checkpoints.clear()
+    return version
+
+
+def _key_of(lesson: Lesson, recipe: Recipe) -> str:
+    """Return what names all that an agent's weights follow from, but for its seed."""
+    told = {
+        "algorithm": recipe.algorithm,
+        "hyperparameters": hyperparameters(recipe),
+        "rules": asdict(lesson.rules),
+        "libraries": libraries(),
+    }
+    known = hashlib.sha256(as_json(told).encode() + lesson.episodes.tobytes())
+    for column in fields(lesson.tape):
+        known.update(getattr(lesson.tape, column.name).tobytes())
+    return known.hexdigest()[:12]
 
 
 def keep_model(
@@ -153,7 +178,7 @@ def keep_model(
     recipe: Recipe,
     evidence: Evidence,
     registry: str,
-    tell: Callable[[str], None],
+    watch: Watch,
 ) -> dict[str, str]:
     """Train on all of a material, add the version, and promote it if it may be.
 
@@ -176,7 +201,7 @@ def keep_model(
     episodes = stretches(material.tape, material.episode_bars)
     now = datetime.now(UTC)
     lesson = Lesson(material.tape, episodes, rules)
-    version = publish(kept, lesson, recipe, origin, now, tell)
+    version = publish(kept, lesson, recipe, origin, now, watch)
     try:
         kept.promote(version, now)
     except FixSetup as refused:

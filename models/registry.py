@@ -13,12 +13,12 @@ from typing import Any, Literal
 
 import msgspec
 import numpy as np
-from pyarrow import fs
 
 from conf.errors import FixSetup
-from conf.lake.roots import absolute
 from models.calibration import Calibration
+from models.checkpoints import Checkpoints
 from models.scoring import Network
+from models.store import Store
 from models.weights import (
     MOST_BYTES,
     Unacceptable,
@@ -163,14 +163,8 @@ class Registry:
     """
 
     def __init__(self, root: str, name: str) -> None:
-        located = absolute(root)
-        self._store, path = (
-            fs.FileSystem.from_uri(located)
-            if "://" in located
-            else (fs.LocalFileSystem(), located)
-        )
         self._name = name
-        self._folder = f"{path}/{name}"
+        self._store = Store(root, name)
 
     def add(
         self,
@@ -190,21 +184,21 @@ class Registry:
             _File(_sha256(weights), len(weights)),
             _File(_sha256(described), len(described)),
         )
-        self._write(f"versions/{version}/weights.npz", weights)
-        self._write(f"versions/{version}/card.json", described)
-        self._write(f"versions/{version}/manifest.json", msgspec.json.encode(manifest))
+        self._store.write(f"versions/{version}/weights.npz", weights)
+        self._store.write(f"versions/{version}/card.json", described)
+        self._store.write(
+            f"versions/{version}/manifest.json", msgspec.json.encode(manifest)
+        )
         return version
 
     def versions(self) -> list[str]:
         """Return the complete versions, oldest first."""
-        selector = fs.FileSelector(
-            f"{self._folder}/versions", allow_not_found=True, recursive=True
-        )
-        found = self._store.get_file_info(selector)
-        manifests = [
-            info.path for info in found if info.path.endswith("/manifest.json")
-        ]
-        return sorted(path.split("/")[-2] for path in manifests)
+        found = self._store.paths("versions")
+        return [p.split("/")[0] for p in found if p.endswith("/manifest.json")]
+
+    def checkpoints(self, key: str) -> Checkpoints:
+        """Return the agents of a version in the making."""
+        return Checkpoints(self._store, key)
 
     def load(self, version: str) -> Model:
         """Return a version, checked byte by byte; nothing in it is executed.
@@ -214,7 +208,7 @@ class Registry:
         """
         folder = f"versions/{version}"
         try:
-            said = self._read(f"{folder}/manifest.json", _MOST_JSON_BYTES)
+            said = self._store.read(f"{folder}/manifest.json", _MOST_JSON_BYTES)
             manifest = msgspec.json.decode(said, type=_Manifest)
             weights = self._checked(f"{folder}/weights.npz", manifest.weights)
             described = self._checked(f"{folder}/card.json", manifest.card)
@@ -236,11 +230,9 @@ class Registry:
 
     def roles(self) -> Roles:
         """Return who serves; nobody where nothing was promoted."""
-        if self._store.get_file_info(f"{self._folder}/roles.json").type == (
-            fs.FileType.NotFound
-        ):
+        if not self._store.has("roles.json"):
             return Roles()
-        said = self._read("roles.json", _MOST_JSON_BYTES)
+        said = self._store.read("roles.json", _MOST_JSON_BYTES)
         return msgspec.json.decode(said, type=Roles)
 
     def challenge(self, version: str) -> None:
@@ -287,32 +279,13 @@ class Registry:
         self._assign(Roles(challenger, [*roles.promotions, promotion]))
 
     def _assign(self, roles: Roles) -> None:
-        self._write("roles.json", msgspec.json.encode(roles))
+        self._store.write("roles.json", msgspec.json.encode(roles))
 
     def _checked(self, path: str, expected: _File) -> bytes:
-        data = self._read(path, MOST_BYTES)
+        data = self._store.read(path, MOST_BYTES)
         if len(data) != expected.bytes or _sha256(data) != expected.sha256:
             raise Unacceptable(f"{path.rpartition('/')[2]} is not the manifest's")
         return data
-
-    def _read(self, path: str, most_bytes: int) -> bytes:
-        with self._store.open_input_stream(f"{self._folder}/{path}") as stream:
-            data: bytes = stream.read(most_bytes + 1)
-        if len(data) > most_bytes:
-            raise Unacceptable(f"{path} has more than {most_bytes} bytes")
-        return data
-
-    def _write(self, path: str, data: bytes) -> None:
-        """Write a file so that a reader sees all of it or nothing."""
-        target = f"{self._folder}/{path}"
-        is_local = isinstance(self._store, fs.LocalFileSystem)
-        if is_local:
-            self._store.create_dir(target.rpartition("/")[0], recursive=True)
-        begun = f"{target}.part" if is_local else target
-        with self._store.open_output_stream(begun) as stream:
-            stream.write(data)
-        if is_local:
-            self._store.move(begun, target)
 
 
 class Champion:

@@ -5,7 +5,7 @@ so a study that was stopped goes on where it was.
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -28,7 +28,9 @@ from models.performance import (
 from models.selection import Ledger, Trial, sharpe
 from models.tape import Tape, stretches
 from models.train import Lesson, Recipe, train
+from models.watch import Watch
 
+LEDGER = "trials.jsonl"
 MULTIPLES = (0.0, 1.0, 2.0, 3.0)
 
 
@@ -59,7 +61,7 @@ class Study:
         recipe: How each agent is trained.
         plan: Folds, seeds, costs.
         notes: Folder of what was found so far.
-        tell: Called with a line after each training.
+        watch: Who sees what happens.
     """
 
     def __init__(
@@ -68,23 +70,19 @@ class Study:
         recipe: Recipe,
         plan: Plan,
         notes: Path,
-        tell: Callable[[str], None],
+        watch: Watch,
     ) -> None:
         self._tape, self._recipe, self._plan = tape, recipe, plan
-        self._notes, self._tell = notes, tell
+        self._notes, self._watch = notes, watch
         self._folds = walk_forward(
             len(tape), plan.folds, plan.embargo, plan.first_share
         )
-        # Notes of other data, costs or settings must not be taken for these.
-        spoken = f"{plan} {recipe.steps} {recipe.windows} {sorted(recipe.settings)}"
-        columns = tape.features.tobytes() + tape.ask.tobytes()
-        known = hashlib.sha256(spoken.encode() + columns)
-        self._key = known.hexdigest()[:12]
+        self._key = key_of(tape, plan, recipe)
 
     def run(self) -> Findings:
         """Return what was found; every trial is in the ledger before it is judged."""
         plan = self._plan
-        ledger = Ledger(self._notes / "trials.jsonl")
+        ledger = Ledger(self._notes / LEDGER)
         traces = [self._seed(seed) for seed in range(plan.seeds)]
         self._count(ledger, [by_cost[1.0] for by_cost in traces])
         tried = [trial.sharpe for trial in ledger.trials(plan.name)]
@@ -137,9 +135,13 @@ class Study:
         past = self._tape.part(0, fold.train_stop)
         episodes = stretches(past, self._plan.episode_bars)
         lesson = Lesson(past, episodes, self._plan.rules())
-        network = train(self._recipe, lesson, seed)
+        name = f"fold {self._folds.index(fold) + 1} of {len(self._folds)}"
+        steps = self._recipe.steps
+        with self._watch.training(f"seed {seed}, {name}", steps) as on_step:
+            folder = self._watch.folder(f"study-{self._key}/{name.replace(' ', '_')}")
+            network = train(self._recipe, lesson, seed, folder, on_step)
         played = self._played(deciding(network), fold)
-        self._tell(
+        self._watch.tell(
             f"seed {seed}, bars from {fold.test_first}: "
             f"{played[1.0].traded.sum()} trades, exposure {played[1.0].exposure:.2f}"
         )
@@ -179,6 +181,17 @@ class Study:
             for policy in baselines.random_like(agent, seed=fold.test_first)
         ]
         return {"random, same turnover": joined(traces)}
+
+
+def key_of(tape: Tape, plan: Plan, recipe: Recipe) -> str:
+    """Return what names the notes of a study.
+
+    Notes of other data, costs or settings must not be taken for these: settings that
+    were searched for stand in the plan's configuration.
+    """
+    spoken = f"{plan} {recipe.steps} {recipe.windows} {sorted(recipe.settings)}"
+    columns = tape.features.tobytes() + tape.ask.tobytes()
+    return hashlib.sha256(spoken.encode() + columns).hexdigest()[:12]
 
 
 def joined(traces: Sequence[Trace]) -> Trace:

@@ -5,7 +5,9 @@ on the same machine.
 """
 
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass, field
+from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any, Literal
 
@@ -39,15 +41,22 @@ class Recipe:
     settings: dict[str, Any] = field(default_factory=dict)
 
 
-def _falling(remaining_share: float) -> float:
-    return 1e-3 * remaining_share + 1e-5
+@dataclass(frozen=True)
+class Falling:
+    """A learning rate that falls in a line, nearly to 0, as a training goes on."""
+
+    start: float
+
+    def __call__(self, remaining_share: float) -> float:
+        """Return the rate while a share of the training, 1 to 0, remains."""
+        return self.start * remaining_share + 1e-5
 
 
 _ON_POLICY: dict[str, Any] = {
     "n_steps": 128,
     "batch_size": 2_048,
     "n_epochs": 8,
-    "learning_rate": _falling,
+    "learning_rate": Falling(1e-3),
     "gamma": 0.98,
     "gae_lambda": 0.9,
     "ent_coef": 0.003,
@@ -64,6 +73,19 @@ RECIPES: dict[str, Recipe] = {
     "dqn": Recipe(DQN, 1, 100_000, _OFF_POLICY),
     "qr-dqn": Recipe(QRDQN, 1, 100_000, _OFF_POLICY),
 }
+
+
+_LIBRARIES = ("torch", "stable-baselines3", "sb3-contrib", "numpy")
+
+
+def hyperparameters(recipe: Recipe) -> dict[str, Any]:
+    """Return everything that is set of a recipe."""
+    return {"windows": recipe.windows, "steps": recipe.steps, **recipe.settings}
+
+
+def libraries() -> dict[str, str]:
+    """Return the versions of what trains."""
+    return {name: installed(name) for name in _LIBRARIES}
 
 
 @dataclass(frozen=True)
@@ -107,7 +129,8 @@ def train(
         seed=seed,
         device="cpu",
         tensorboard_log=None if tensorboard is None else str(tensorboard),
-        **recipe.settings,
+        # QR-DQN writes what it chose into its policy's arguments.
+        **deepcopy(recipe.settings),
     )
 
     def report(known: dict[str, Any], _: dict[str, Any]) -> bool:

@@ -73,7 +73,7 @@ class TableContract:
 
     @property
     def layer(self) -> str:
-        """First part of the name: bronze, silver, gold or quality."""
+        """First part of the name: bronze, silver, gold, quality or models."""
         return self.name.split(".")[0]
 
     @property
@@ -596,6 +596,60 @@ RESULTS = TableContract(
     writer="quality",
 )
 
+MODEL_RUNS = TableContract(
+    name="models.runs",
+    grain="one seed that was trained and scored",
+    columns=(
+        Column("ended_time", TIMESTAMP, "Wall clock when its command ended"),
+        Column("run_id", STRING, "Of all that one command trained"),
+        Column("purpose", STRING, "search, study (all folds of it) or version"),
+        Column("trial", INT, "Of a search; else 0"),
+        Column("seed", INT, "Of weights, exploration and episodes"),
+        Column("algorithm", STRING, "maskable-ppo, ppo, dqn or qr-dqn"),
+        Column("data", STRING, "What it learnt from, in words"),
+        Column(
+            "versions", STRING, "JSON: Delta version by table read; null: a file", True
+        ),
+        Column("hyperparameters", STRING, "JSON: every one that was set"),
+        Column("scores", STRING, "JSON, out of sample; of a version: its study's"),
+        Column("verdict", STRING, "Of the study; null: a search has none", True),
+        Column("model_version", STRING, "In the registry; null: not kept", True),
+        Column("model_sha256", STRING, "Of its manifest; null: not kept", True),
+        Column("libraries", STRING, "JSON: their versions"),
+        Column("day", DATE, "UTC day of ended_time"),
+    ),
+    key=("run_id", "purpose", "trial", "seed"),
+    partition_by=("day",),
+    event_column="ended_time",
+    writer="models",
+)
+
+BACKTESTS = TableContract(
+    name="models.backtests",
+    grain="one backtest",
+    columns=(
+        Column("ended_time", TIMESTAMP, "Wall clock when it ended"),
+        Column("run_id", STRING, "Of the command"),
+        Column("result_sha256", STRING, "Of all but time: same versions, same hash"),
+        Column("model_version", STRING, "In the registry"),
+        Column("model_sha256", STRING, "Of its manifest"),
+        Column("label", STRING, "What must stand beside the figures; empty: nothing"),
+        Column("versions", STRING, "JSON: Delta version by table read"),
+        Column("symbols", STRINGS, "Those with bars"),
+        Column("first_day", DATE, "UTC, inclusive"),
+        Column("last_day", DATE, "UTC, inclusive"),
+        Column("history_spread_bps", DOUBLE, "Of loaded bars; null: not traded", True),
+        Column("costs", STRING, "JSON: of every order"),
+        Column("figures", STRING, "JSON: by symbol and policy"),
+        Column("decisions_sha256", STRING, "Of every decision, in order"),
+        Column("day", DATE, "UTC day of ended_time"),
+    ),
+    key=("run_id",),
+    partition_by=("day",),
+    event_column="ended_time",
+    writer="models",
+)
+
 TABLES: dict[str, TableContract] = {
     table.name: table
     for table in (
@@ -615,6 +669,8 @@ TABLES: dict[str, TableContract] = {
         SIGNALS,
         PORTFOLIO,
         RESULTS,
+        MODEL_RUNS,
+        BACKTESTS,
     )
 }
 """Every table of the lake by its name."""

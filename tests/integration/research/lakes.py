@@ -47,6 +47,9 @@ def row(contract: TableContract, event_time: datetime, **fields: object) -> dict
         "price_sum_squares_e12": Decimal(1),
         "price_buckets": [],
         "context": [],
+        "symbols": ["AAPL"],
+        "first_day": event_time.date(),
+        "last_day": event_time.date(),
     }
     known = {k: v for k, v in derived.items() if k in contract.column_names}
     return {**sample, **known, **fields}

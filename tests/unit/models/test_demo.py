@@ -5,6 +5,8 @@ import numpy as np
 from models.demo_market import demo_tape
 from models.environment import Rules
 from models.performance import deciding, play
+from models.planted import hidden
+from models.planted_play import play as play_planted
 from models.registry import DEMO_LABEL, Registry
 from models.serving import BUNDLED, NAME, Serving, champion_of
 from tests.unit.models.test_registry import NOON, added, card
@@ -37,3 +39,13 @@ def test_a_champion_takes_its_place_unless_it_was_made_for_other_inputs(tmp_path
     assert "made for other inputs" in (serving.refresh() or "")
     assert serving.model is not None
     assert serving.model.version == champion_of(str(tmp_path / "none")).version
+
+
+def test_it_finds_most_of_what_is_planted(tmp_path):
+    market = hidden()
+    model = champion_of(str(tmp_path))
+    shares = [
+        play_planted(each, market, 20_000, seed=7).share_of(market.optimum)
+        for each in model.networks
+    ]
+    assert min(shares) > 0.9

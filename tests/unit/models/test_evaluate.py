@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from conf.errors import FixSetup
 from models.account import Costs
 from models.baselines import one_step, random_like, rules
 from models.environment import Rules
@@ -62,7 +63,7 @@ def test_folds_learn_from_the_past_alone():
     assert [fold.test_first for fold in folds] == [500, 625, 750, 875]
     assert all(fold.test_first - fold.train_stop == 50 for fold in folds)
     assert folds[-1].test_stop == 1_000
-    with pytest.raises(ValueError, match="too few"):
+    with pytest.raises(FixSetup, match="60 bars are too few for 4 tests"):
         walk_forward(60, 4, embargo=50, first_share=0.5)
 
 

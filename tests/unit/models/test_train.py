@@ -16,8 +16,9 @@ if importlib.util.find_spec("torch") is None:
 
 import torch
 
+from models.__main__ import ALGORITHMS
 from models.environment import TradingWindows
-from models.train import RECIPES, Lesson, Recipe, network_of, train
+from models.train import RECIPES, Lesson, Recipe, hyperparameters, network_of, train
 from models.windows import SB3Windows
 
 # torch's own warnings are not ours to mend
@@ -41,17 +42,29 @@ def weights(network: Network) -> bytes:
     return b"".join(weight.tobytes() for weight in network.actor.weights)
 
 
-@pytest.mark.parametrize("algorithm", ["maskable-ppo", "ppo"])
-def test_the_same_seed_gives_the_same_weights(algorithm: str):
-    recipe = shortened(algorithm, 8_192)
+SHORT = {
+    "maskable-ppo": shortened("maskable-ppo", 8_192),
+    "ppo": shortened("ppo", 8_192),
+    "dqn": shortened("dqn", 300, learning_starts=100, buffer_size=1_000),
+    "qr-dqn": shortened("qr-dqn", 300, learning_starts=100, buffer_size=1_000),
+}
+
+
+def test_the_command_line_knows_every_algorithm():
+    assert (*RECIPES,) == ALGORITHMS
+
+
+@pytest.mark.parametrize("recipe", SHORT.values(), ids=SHORT)
+def test_the_same_seed_gives_the_same_weights(recipe: Recipe):
     first, again, other = (train(recipe, lesson(), seed) for seed in (1, 1, 2))
     assert weights(first) == weights(again) != weights(other)
 
 
 @pytest.mark.parametrize("algorithm", ["dqn", "qr-dqn"])
 def test_off_policy_algorithms_give_q_values(algorithm: str):
-    recipe = shortened(algorithm, 400, learning_starts=100, buffer_size=1_000)
-    network = train(recipe, lesson(), 1)
+    before = repr(hyperparameters(SHORT[algorithm]))
+    network = train(SHORT[algorithm], lesson(), 1)
+    assert repr(hyperparameters(SHORT[algorithm])) == before
     rows = np.random.default_rng(1).normal(size=(5, network.inputs))
     scores = score(network, rows, np.ones((5, 3), np.bool_))
     assert np.isfinite(scores.by_action).all()

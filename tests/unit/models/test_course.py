@@ -1,0 +1,141 @@
+"""`make train`, small: every seed is written down, and a second time is quick."""
+
+import importlib.util
+import io
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from rich.console import Console
+
+from conf.lake.read import scan
+from conf.lake.tables import MODEL_RUNS
+from models.history import study_of_bars
+from models.material import Material
+from models.watch import Watch
+
+if importlib.util.find_spec("torch") is None:
+    pytest.skip("needs the group rl: uv sync --group rl", allow_module_level=True)
+
+from models.course import Course, run
+from models.search import usual, varied
+from models.train import RECIPES
+
+# torch's and TensorBoard's own warnings are not ours to mend
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+BARS = 2_400
+HOUR_US = 3_600_000_000
+
+
+@pytest.fixture(scope="module")
+def material(tmp_path_factory: pytest.TempPathFactory) -> Material:
+    """Return hours of a price that wanders, seven a day."""
+    rng = np.random.default_rng(4)
+    close = 100 * np.exp(np.cumsum(rng.normal(0, 1e-3, BARS)))
+    day, hour = np.divmod(np.arange(BARS), 7)
+    time_us = (day * 24 + 14 + hour) * HOUR_US
+    path = tmp_path_factory.mktemp("bars") / "hours.parquet"
+    columns = {
+        "timestamp": pa.array(time_us, pa.timestamp("us", tz="UTC")),
+        "open": close,
+        "close": close,
+        "volume": np.full(BARS, 1_000.0),
+    }
+    pq.write_table(pa.table(columns), path)
+    return study_of_bars(path, 4.0, 21)
+
+
+def asked(folder: Path, **changes) -> Course:
+    known = {
+        "algorithm": "maskable-ppo",
+        "steps": 8_192,
+        "seeds": 2,
+        "folds": 2,
+        "trials": 0,
+        "keep": False,
+        "lake": str(folder / "lake"),
+        "registry": str(folder / "models"),
+        "notes": folder / "notes",
+    }
+    return Course(**(known | changes))
+
+
+def runs(folder: Path) -> list[dict]:
+    found = scan(str(folder / "lake"), MODEL_RUNS).to_pylist()
+    return sorted(found, key=lambda r: (r["run_id"], r["purpose"], r["seed"]))
+
+
+def test_a_course_writes_down_seeds_version_and_tensorboard_files(
+    material: Material, tmp_path: Path
+):
+    told = io.StringIO()
+    watch = Watch(Console(file=told, force_terminal=True), tmp_path / "tensorboard")
+    found = run(material, asked(tmp_path, keep=True), watch)
+
+    rows = runs(tmp_path)
+    assert [r["purpose"] for r in rows] == ["study"] * 2 + ["version"] * 5
+    assert {r["run_id"] for r in rows} == {found["run_id"]}
+    assert rows[0]["verdict"].startswith("no edge demonstrated")
+    assert rows[0]["versions"] is None
+    hyperparameters = json.loads(rows[0]["hyperparameters"])
+    assert hyperparameters["steps"] == 8_192
+    assert hyperparameters["learning_rate"] == "Falling(start=0.001)"
+    assert json.loads(rows[0]["scores"])["study"]["trials"] == 2
+    assert rows[2]["model_version"] == found["version"]
+    assert len(rows[2]["model_sha256"]) == 64
+    assert "not promoted" in found["promotion"]
+    files = list((tmp_path / "tensorboard").glob("*/**/events.out.tfevents.*"))
+    assert len(files) == 2 * 2 + 5
+    assert "seed 1, fold 2 of 2" in told.getvalue()
+
+
+def test_a_course_that_was_stopped_goes_on_where_it_was(
+    material: Material, tmp_path: Path
+):
+    told = io.StringIO()
+    watch = Watch(Console(file=told))
+    one = run(material, asked(tmp_path, seeds=1), watch)
+    assert told.getvalue().count("trades, exposure") == 2
+    again = run(material, asked(tmp_path, seeds=1), watch)
+    assert told.getvalue().count("trades, exposure") == 2  # nothing trained anew
+    assert again["seeds"] == one["seeds"]
+    # One try, asked for twice, is one trial and two rows.
+    assert json.loads(runs(tmp_path)[1]["scores"])["study"]["trials"] == 1
+    assert len(runs(tmp_path)) == 2
+
+
+def test_every_trial_of_a_search_counts_against_the_claim(
+    material: Material, tmp_path: Path
+):
+    told = io.StringIO()
+    watch = Watch(Console(file=told))
+    first = asked(tmp_path, seeds=1, trials=2)
+    found = run(material, first, watch)
+    rows = [r for r in runs(tmp_path) if r["purpose"] == "search"]
+    assert sorted(r["trial"] for r in rows) == [0, 1]
+    rates = [json.loads(r["hyperparameters"])["learning_rate"] for r in rows]
+    assert "Falling(start=0.001)" in rates  # the recipe itself is tried first
+    assert len(set(rates)) == 2
+    assert found["evidence"]["trials"] == 2 + 1
+    # One more: the two that were tried are not tried again, and still count.
+    run(material, replace(first, trials=3), watch)
+    rows = [r for r in runs(tmp_path) if r["purpose"] == "search"]
+    assert sorted(r["trial"] for r in rows) == [0, 1, 2]
+    ledger = (tmp_path / "notes" / "trials.jsonl").read_text().splitlines()
+    assert sum(" search " in line for line in ledger) == 3
+
+
+@pytest.mark.parametrize("algorithm", RECIPES)
+def test_a_search_begins_with_the_recipe_itself(algorithm: str):
+    recipe = RECIPES[algorithm]
+    first = usual(recipe)
+    assert usual(varied(recipe, first)) == first
+    searched = varied(recipe, first | {"gamma": 0.95, "net_width": 32})
+    assert searched.settings["gamma"] == 0.95
+    assert searched.settings["policy_kwargs"]["net_arch"] == [32, 32]
+    assert recipe.settings["policy_kwargs"]["net_arch"] == [64, 64]
