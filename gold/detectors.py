@@ -14,13 +14,12 @@ from conf.lake.splits import read_splits
 from conf.lake.tables import ANOMALIES, STATUSES
 from conf.market.bars import MINUTE_S
 from conf.market.sessions import load_sessions
+from conf.market.wire import HALT_CODES
 from gold.odd_bars import REACH, OddBars, Splits
 from gold.spikes import Context, Spikes
 
 WARM_UP = timedelta(minutes=5)
 """So many trades before are read again after a restart, to know the scales."""
-HALT_CODES = frozenset({"H", "P", "2"})
-"""Status codes that stop trading: tape C's H and P (a pause), tapes A and B's 2."""
 _LIVE = {"kind": ["data"]}
 IS_FIRST = (
     (pc.field("bar_length_s") == MINUTE_S)
