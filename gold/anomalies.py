@@ -1,11 +1,10 @@
-"""``silver.trades`` -> ``gold.anomalies``: price spikes, in their context.
+"""``silver.trades``, ``silver.bars`` -> ``gold.anomalies``: outliers in their context.
 
-No Spark job, as ``silver.minutes`` is none: trades are read from the table's log as
-they come, and what is found is inserted unless it is there.
+No Spark job, as ``silver.minutes`` is none: rows are read from the tables' logs as they
+come, and what is found is inserted unless it is there.
 """
 
-from collections import defaultdict
-from datetime import date, datetime, timedelta
+from collections.abc import Iterator
 from itertools import islice
 
 import numpy as np
@@ -22,20 +21,18 @@ from conf.lake.periodic import Offsets, PeriodicQuery
 from conf.lake.roots import table_uri
 from conf.lake.session import run_alone
 from conf.lake.streams import BatchReport, OnBatch, ignore_report
-from conf.lake.tables import ANOMALIES, STATUSES, TRADES
+from conf.lake.tables import ANOMALIES, BARS, STATUSES, TRADES
 from conf.logs import get_logger
 from conf.market.outliers import PRINT, new_state, score
 from conf.settings import LakeSettings, Settings
-from gold.spikes import COLUMNS, Context, Spikes
+from gold import odd_bars, spikes
+from gold.detectors import IS_FIRST, BarDetector, Contexts, PrintDetector
 
 QUERY = "gold_anomalies"
 _FILES, _EVERY_S = 200, 10.0
-WARM_UP = timedelta(minutes=5)
-"""So much of what came before is read again after a restart, to know the scales."""
-HALT_CODES = frozenset({"H", "P", "2"})
-"""Status codes that stop trading: tape C's H and P (a pause), tapes A and B's 2."""
 _IS_LIVE = pc.field("kind") == "data"
-_LIVE = {"kind": ["data"]}
+_IS_OURS = IS_FIRST & (pc.field("source") == "trades")
+_TOLD_APART = ("bar_length_s", "revision", "source")
 _log = get_logger(__name__)
 
 
@@ -56,7 +53,7 @@ def start(
         FixSetup: Another process does it, or the table is of another version.
     """
     lake = chosen.lake
-    ensure_tables(lake.root, [TRADES, STATUSES, ANOMALIES])
+    ensure_tables(lake.root, [TRADES, BARS, STATUSES, ANOMALIES])
     committer = open_beside(lake, "gold", spark)
     return PeriodicQuery(QUERY, Anomalies(lake, committer, on_batch).look, _EVERY_S)
 
@@ -67,7 +64,7 @@ def warm_up() -> None:
 
 
 class Anomalies:
-    """Reads trades as they come and writes which of them are spikes.
+    """Reads trades and bars as they come and writes which of them are outliers.
 
     Args:
         lake: Where the tables are.
@@ -81,24 +78,46 @@ class Anomalies:
         self._lake, self._committer, self._on_batch = lake, committer, on_batch
         self._stored = Offsets(lake, QUERY)
         self._table = DeltaTable(table_uri(lake.root, ANOMALIES))
-        self._begin(self._stored.read().get(TRADES.name))
+        self._contexts = Contexts(lake.root)
+        offsets = self._stored.read()
+        self._begin_trades(offsets.get(TRADES.name))
+        self._begin_bars(offsets.get(BARS.name))
 
     def look(self, everything: bool = False) -> None:
-        """Judge what the table gained."""
+        """Judge what the tables gained."""
+        self._judge_trades()
+        self._judge_bars()
+        read = {TRADES.name: self._trades.version, BARS.name: self._bars.version}
+        self._stored.write(read)
+
+    def _judge_trades(self) -> None:
         try:
-            changes = (change.rows.filter(_IS_LIVE) for change in self._trades.read())
-            while files := list(islice(changes, _FILES)):
-                self._write(self._detector.find(pa.concat_tables(files)))
+            for trades in _batches(self._trades, _IS_LIVE):
+                self._write(self._prints.find(trades))
         except FileNotFoundError as error:
             _log.warning("table is older than its log; begin anew", why=str(error))
-            self._begin(None)
-        else:
-            self._stored.write({TRADES.name: self._trades.version})
+            self._begin_trades(None)
 
-    def _begin(self, after: int | None) -> None:
-        columns = [*COLUMNS, "kind"]
+    def _judge_bars(self) -> None:
+        try:
+            for bars in _batches(self._bars, _IS_OURS):
+                self._write(self._odd_bars.find(bars))
+        except FileNotFoundError as error:
+            _log.warning("bars were missed: their log is older", why=str(error))
+            self._begin_bars(None)
+
+    def _begin_trades(self, after: int | None) -> None:
+        columns = [*spikes.COLUMNS, "kind"]
         self._trades = Changes(self._lake.root, TRADES, columns, after)
-        self._detector = Detector(self._lake.root, self._trades)
+        self._prints = PrintDetector(self._trades, self._contexts)
+
+    def _begin_bars(self, after: int | None) -> None:
+        """Read on, or from now on: bars of days gone by are not worth the time."""
+        if after is None:
+            after = DeltaTable(table_uri(self._lake.root, BARS)).version()
+        columns = [*odd_bars.COLUMNS, *_TOLD_APART]
+        self._bars = Changes(self._lake.root, BARS, columns, after)
+        self._odd_bars = BarDetector(self._lake.root, self._bars, self._contexts)
 
     def _write(self, found: pa.Table) -> None:
         self._table.update_incremental()
@@ -108,68 +127,11 @@ class Anomalies:
         self._on_batch(BatchReport(QUERY, written.rows))
 
 
-class Detector:
-    """Finds spikes in the batches of one query; warm after a restart too.
-
-    Args:
-        root: The lake; its tables exist.
-        trades: Where the batches come from.
-    """
-
-    def __init__(self, root: str, trades: Changes) -> None:
-        self._trades = trades
-        self._statuses = DeltaTable(table_uri(root, STATUSES))
-        self._spikes = Spikes()
-        self._context = Context()
-        self._context_of: tuple[int, date] | None = None
-        self._is_warm = False
-
-    def find(self, trades: pa.Table) -> pa.Table:
-        """Return the spikes among the trades of the next batch."""
-        newest: datetime | None = pc.max(trades["event_time"]).as_py()
-        if newest is None:
-            return ANOMALIES.schema.empty_table()
-        self._statuses.update_incremental()
-        told = self._statuses.version(), newest.date()
-        if told != self._context_of:
-            self._context, self._context_of = self._read_context(newest.date()), told
-        if not self._is_warm:
-            self._spikes.find(self._before(trades, newest - WARM_UP), self._context)
-            self._is_warm = True
-        return self._spikes.find(trades, self._context)
-
-    def _before(self, trades: pa.Table, since: datetime) -> pa.Table:
-        """Return what the table has from ``since`` until the batch begins."""
-        times = trades["event_time"]
-        first = pc.min(times.filter(pc.greater_equal(times, pa.scalar(since)))).as_py()
-        time, day = pc.field("event_time"), pc.field("day")
-        return self._trades.find(
-            (day >= since.date()) & (time >= since) & (time < first), _LIVE
-        )
-
-    def _read_context(self, day: date) -> Context:
-        """Return the halts and price bands of a day and the one before."""
-        days = [day, day - timedelta(days=1)]
-        columns = [
-            "symbol",
-            "event_time_ns",
-            "status_code",
-            "limit_down_price",
-            "limit_up_price",
-        ]
-        rows = self._statuses.to_pyarrow_dataset().to_table(
-            columns, pc.field("day").isin(days)
-        )
-        halts = defaultdict[str, list[int]](list)
-        bands = defaultdict[str, list[tuple[int, float, float]]](list)
-        for row in rows.sort_by("event_time_ns").to_pylist():
-            moment_ns = row["event_time_ns"]
-            if row["status_code"] in HALT_CODES:
-                halts[row["symbol"]].append(moment_ns)
-            elif row["limit_up_price"] is not None:
-                band = moment_ns, row["limit_down_price"], row["limit_up_price"]
-                bands[row["symbol"]].append(band)
-        return Context(halts, bands)
+def _batches(changes: Changes, which: pc.Expression) -> Iterator[pa.Table]:
+    """Yield what a table gained, of some hundred files at a time."""
+    gained = (change.rows.filter(which) for change in changes.read())
+    while files := list(islice(gained, _FILES)):
+        yield pa.concat_tables(files)
 
 
 if __name__ == "__main__":

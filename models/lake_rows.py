@@ -20,6 +20,7 @@ from conf.lake.rows import ANY_TEXT, Texts, find_rows
 from conf.lake.tables import BARS, FEATURES, QUOTES, STATUSES, TableContract
 from conf.lake.versions import open_table
 from conf.market.indicators import FEATURES as VALUES
+from conf.market.wire import HALT_CODES
 from models.fills import QUOTE_COLUMNS, Order, around
 from models.tape import Floats
 
@@ -34,7 +35,6 @@ FEATURE_COLUMNS = (
     *(VALUES.names or ()),
 )
 _BAR_KEY = ("symbol", "window_start", "source", "revision")
-_HALTS = ("H", "2")
 """Halted, on the tape of Nasdaq and on those of NYSE."""
 MINUTE_S = 60
 
@@ -128,7 +128,7 @@ class LakeRows:
             row["symbol"]: row["status_code"]
             for row in told.sort_by("event_time_ns").to_pylist()
         }
-        return {symbol for symbol, code in newest.items() if code in _HALTS}
+        return {symbol for symbol, code in newest.items() if code in HALT_CODES}
 
     def quotes_around(self, orders: Sequence[Order]) -> pa.Table:
         """Return the quotes that may fill some orders."""

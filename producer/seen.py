@@ -9,12 +9,13 @@ from typing import NamedTuple
 
 import msgspec
 
+from conf.market.wire import HALT_CODES
 from producer.protocol import Message
 
 RARE_TYPES = frozenset("bucxs")
 _BARS = 10
 _AMENDMENTS = 100_000
-_HALTED, _RESUMED = frozenset("H2P"), frozenset("T3")
+_RESUMED = frozenset("T3")
 
 # of the bars, what the next producer is told
 _LAST, _MOST_SYMBOLS = 2, 64
@@ -74,7 +75,7 @@ class Seen:
                 self._remember((kind, symbol, rare.exchange, trade_id))
             case "s":
                 self._halted -= {symbol} if rare.status_code in _RESUMED else set()
-                self._halted |= {symbol} if rare.status_code in _HALTED else set()
+                self._halted |= {symbol} if rare.status_code in HALT_CODES else set()
 
     def trade_count(self, symbol: str, minute: str) -> int | None:
         """Return the trades of a bar as last told; None when it was not told."""

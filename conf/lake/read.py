@@ -33,6 +33,8 @@ from conf.lake.tables import (
     FEATURES,
     GAPS,
     QUOTES,
+    SIGNALS,
+    STATUSES,
     SYMBOL_STATS,
     TABLES,
     TRADES,
@@ -267,6 +269,15 @@ def _create_joined_views(
         _create_view(connection, "silver.bars_adjusted", adjusted)
         differences = views.bar_differences(f"{BARS.name}_current")
         _create_view(connection, "silver.bar_differences", differences)
+    current = f"{FEATURES.name}_current"
+    if {FEATURES.name, STATUSES.name, GAPS.name} <= made:
+        told = current, STATUSES.name, f"{GAPS.name}_current"
+        explained = views.features_with_gaps(*told)
+        _create_view(connection, "silver.features_with_gaps", explained)
+    if {SIGNALS.name, FEATURES.name, BARS.name} <= made:
+        read = SIGNALS.name, current, f"{BARS.name}_current"
+        marked = views.signals_with_revisions(*read)
+        _create_view(connection, "gold.signals_with_revisions", marked)
 
 
 _VIEWS = "SELECT schema_name, view_name FROM duckdb_views() WHERE NOT internal"

@@ -461,15 +461,43 @@ ANOMALIES = TableContract(
     name="gold.anomalies",
     grain="one outlier found by one method",
     columns=(
-        Column("event_time", TIMESTAMP, "The event's own, cut to microseconds"),
+        Column(
+            "event_time",
+            TIMESTAMP,
+            "The event's own, cut to microseconds; a bar's start",
+        ),
         _SYMBOL,
-        Column("event_id", STRING, "A trade's: <exchange>/<trade_id>/<event_time_ns>"),
-        Column("method", STRING, "robust_z: a print against the five before it"),
-        Column("score", DOUBLE, "robust_z: deviations from what was expected, signed"),
-        Column("value", DOUBLE, "Price of the print, USD per share"),
-        Column("expected", DOUBLE, "Median of the prints before it, USD per share"),
-        Column("context", STRINGS, "after_halt, outside_bands; empty if nothing"),
-        Column("market_time", TIMESTAMP, "Market clock when the event was received"),
+        Column(
+            "event_id",
+            STRING,
+            "A trade's: <exchange>/<trade_id>/<event_time_ns>; a bar's: "
+            "bar/<bar_length_s>/<window_start_ns>",
+        ),
+        Column(
+            "method",
+            STRING,
+            "robust_z: a print against the five before it; lof: a minute bar against "
+            "the 200 before it, by its local outlier factor",
+        ),
+        Column(
+            "score",
+            DOUBLE,
+            "robust_z: deviations from what was expected, signed; lof: the factor, 1 "
+            "is ordinary",
+        ),
+        Column("value", DOUBLE, "Price of the print, close of the bar, USD per share"),
+        Column(
+            "expected",
+            DOUBLE,
+            "Median of the prints before it, close of the bar before, USD per share",
+        ),
+        Column(
+            "context",
+            STRINGS,
+            "after_halt, outside_bands, of a bar odd_move, odd_range, odd_volume; "
+            "empty if nothing",
+        ),
+        Column("market_time", TIMESTAMP, "Market clock when it was received, or known"),
         Column("day", DATE, "UTC day of event_time"),
     ),
     key=("symbol", "event_id", "method"),

@@ -5,6 +5,8 @@ was known at a market time, and ``layer.table_current`` as it is known now.
 """
 
 from conf.lake.tables import TableContract
+from conf.market.bars import MINUTE_S
+from conf.market.wire import HALT_CODES
 
 _REVISION = "revision"
 _LATER = {
@@ -120,3 +122,64 @@ def bar_differences(bars: str) -> str:
                theirs.revision AS alpaca_revision, {differences}
         FROM {bars} ours JOIN {bars} theirs USING (symbol, window_start, bar_length_s)
         WHERE ours.source = 'trades' AND theirs.source = 'alpaca'"""  # noqa: S608
+
+
+def features_with_gaps(features: str, statuses: str, gaps: str) -> str:
+    """Return SQL that yields features and what may explain the minutes before them.
+
+    ``halt_time`` is when trading was halted last, ``gap_states`` are the states of the
+    producer's gaps of trades, both since the bar before began; null and an empty list
+    if nothing was.
+
+    Args:
+        features: Name of the newest rows of ``silver.features``.
+        statuses: The same of ``silver.statuses``.
+        gaps: The same of ``silver.gaps``.
+    """
+    codes = ", ".join(f"'{code}'" for code in sorted(HALT_CODES))
+    return f"""
+        WITH reaching AS (
+            SELECT *, window_start - to_minutes(1 + greatest(missing_minutes, 0))
+                AS since FROM {features}
+        )
+        SELECT f.* EXCLUDE (since),
+               (SELECT max(event_time) FROM {statuses} s
+                WHERE s.symbol = f.symbol AND s.status_code IN ({codes})
+                  AND s.event_time >= f.since AND s.event_time < f.window_end
+               ) AS halt_time,
+               coalesce((SELECT list_sort(list(DISTINCT state)) FROM {gaps} g
+                WHERE g.symbol IN (f.symbol, '*') AND g.channel = 'trades'
+                  AND g.start_time < f.window_end
+                  AND coalesce(g.end_time, f.window_end) > f.since
+               ), []) AS gap_states
+        FROM reaching f"""  # noqa: S608 (our own names)
+
+
+def signals_with_revisions(signals: str, features: str, bars: str) -> str:
+    """Return SQL that yields signals, marked where what they read was revised since.
+
+    A signal stays as it was decided. ``is_revised`` says that its minute's features or
+    bar have another revision now than the ones it read, ``revised_time`` since when, by
+    the market clock: that of the newest; null if not.
+
+    Args:
+        signals: Name of the rows of ``gold.signals``.
+        features: Name of the newest rows of ``silver.features``.
+        bars: The same of ``silver.bars``.
+    """
+    return f"""
+        SELECT * EXCLUDE (features_since, bar_since),
+               coalesce(features_since, bar_since) IS NOT NULL AS is_revised,
+               greatest(features_since, bar_since) AS revised_time
+        FROM (
+            SELECT s.*,
+                   CASE WHEN f.revision <> s.feature_revision THEN f.known_time END
+                       AS features_since,
+                   CASE WHEN b.revision <> s.bar_revision THEN b.known_time END
+                       AS bar_since
+            FROM {signals} s
+            LEFT JOIN {features} f ON f.symbol = s.symbol
+                AND f.window_start = s.window_start AND f.bar_length_s = {MINUTE_S}
+            LEFT JOIN {bars} b ON b.symbol = s.symbol AND b.source = s.bar_source
+                AND b.window_start = s.window_start AND b.bar_length_s = {MINUTE_S}
+        )"""  # noqa: S608 (our own names)

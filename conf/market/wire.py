@@ -183,6 +183,10 @@ class CancelError(
     tape: str | None = None
 
 
+HALT_CODES = frozenset({"H", "P", "2"})
+"""Status codes that stop trading: tape C's H and P (a pause), tapes A and B's 2."""
+
+
 class Status(
     msgspec.Struct,
     frozen=True,

@@ -8,11 +8,13 @@ import gzip
 import json
 import os
 from collections import defaultdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from pyarrow import parquet
 
@@ -21,12 +23,16 @@ from conf.market.conditions import effect_of
 from conf.market.effective_trades import Correction, Match, Trade, resolve
 from conf.market.outliers import PRINT, new_state, score
 from conf.market.rfc3339 import parse_ns
+from conf.market.sessions import load_sessions
+from gold import odd_bars
+from gold.spikes import Context
 
 DATA = os.environ.get("TICKHOUSE_DATA", Path(__file__).parents[3] / "shared" / "data")
 TICKS = Path(DATA) / "ticks"
 DAYS = ("2013-10-07", "2018-01-02-taq-XXX", "2018-01-03-taq-XXX")
 MINUTES = Path(DATA) / "rl" / "minute-lean.parquet"
 MINUTE_NS = 60 * 10**9
+HOUR = timedelta(hours=1)
 
 pytestmark = pytest.mark.skipif(
     not all((TICKS / day).is_dir() for day in DAYS),
@@ -233,3 +239,19 @@ def test_the_split_of_a_stock_is_no_outlier_of_its_minutes():
     assert prints["price"][split] < prints["price"][split - 1] / 6
     assert not known[first_hour].any()
     assert unknown[split]
+
+
+@pytest.mark.skipif(not MINUTES.is_file(), reason=f"no {MINUTES.name}")
+def test_the_split_of_a_stock_is_no_odd_bar():
+    minutes = parquet.read_table(MINUTES, filters=[("symbol", "=", "AAPL")])
+    bars = minutes.rename_columns({"timestamp": "window_start"})
+    known = pc.add(bars["window_start"], pa.scalar(timedelta(seconds=61)))
+    bars = bars.append_column("known_time", known).select(odd_bars.COLUMNS)
+    first_trade = datetime(2014, 6, 9, 8, tzinfo=UTC)
+    midnight_ns = at("2014-06-09T04:00:00")
+    for splits in ({}, {"AAPL": [(midnight_ns, 7.0)]}):
+        detector = odd_bars.OddBars(load_sessions(), splits)
+        found = detector.find(bars, Context())["event_time"].to_pylist()
+        # Beside it, what is odd on these days is found.
+        assert found
+        assert not [t for t in found if first_trade <= t < first_trade + 3 * HOUR]

@@ -14,7 +14,7 @@ from conf.lake.commit_embedded import EmbeddedCommitter
 from conf.lake.create import ensure_tables
 from conf.lake.fence import open_fence
 from conf.lake.streams import ignore_report
-from conf.lake.tables import ANOMALIES, STATUSES, TRADES
+from conf.lake.tables import ANOMALIES, BARS, STATUSES, TRADES
 from conf.market import wire
 from gold.anomalies import QUERY, Anomalies
 from gold.spikes import AFTER_HALT
@@ -45,7 +45,7 @@ def market() -> list[dict[str, Any]]:
 @pytest.fixture
 def lake(tmp_path: Path) -> Iterator[Lake]:
     lake = Lake(tmp_path)
-    ensure_tables(lake.settings.root, [STATUSES, ANOMALIES])
+    ensure_tables(lake.settings.root, [BARS, STATUSES, ANOMALIES])
     yield lake
     lake.fence.release()
 
@@ -143,6 +143,52 @@ def test_a_halt_becomes_context_as_soon_as_it_is_known(lake, driver):
 
     (first, *_) = lake.rows(ANOMALIES)
     assert first["context"] == [AFTER_HALT]
+
+
+def built_bars(count: int) -> list[dict[str, Any]]:
+    """Return minutes of our own, the 150th of them with far too many shares."""
+    random = np.random.default_rng(3)
+    closes = np.round(100 * np.exp(np.cumsum(random.normal(0, 5e-4, count))), 2)
+    rows = []
+    for place, close in enumerate(closes.tolist()):
+        start = OPEN + 60 * place * SECOND
+        volume = int(random.lognormal(8, 0.4)) * (100 if place == 150 else 1)
+        rows.append(
+            {
+                "window_start": start,
+                "symbol": "SPY",
+                "bar_length_s": 60,
+                "source": "trades",
+                "revision": 0,
+                "window_end": start + 60 * SECOND,
+                "open": close,
+                "high": round(close * 1.0005, 2),
+                "low": round(close * 0.9995, 2),
+                "close": close,
+                "volume": volume,
+                "known_time": start + 61.5 * SECOND,
+                "day": start.date(),
+            }
+        )
+    return rows
+
+
+def test_odd_bars_are_found_once_by_any_driver(lake, driver):
+    bars = built_bars(200)
+    query = driver.start()
+    lake.append(BARS, bars[:100])
+    query.look()
+    # A later revision and Alpaca's bar are no bars of their own.
+    others = [bars[99] | {"revision": 1}, bars[99] | {"source": "alpaca"}]
+    lake.append(BARS, [*others, *bars[100:140]])
+    driver.start().look()
+    lake.append(BARS, bars[140:])
+    for _ in range(2):
+        driver.start().look()
+
+    (row,) = lake.rows(ANOMALIES)
+    assert (row["method"], row["event_time"]) == ("lof", bars[150]["window_start"])
+    assert row["context"] == ["odd_volume"]
 
 
 @pytest.mark.spark
