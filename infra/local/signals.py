@@ -109,13 +109,14 @@ def judged(settings: Settings, sample: int = SAMPLE) -> dict[str, Any]:
         DeltaTable(table_uri(root, contract)).optimize.compact()
     compacted = _replayed(root, registry, sample)
     again = _backtest(root, registry, stored)
+    restated = scan(root, FEATURES)["revision"].to_numpy() > 0
     return {
         "signals": len(stored),
         "actions": Counter(row["action"] for row in stored if row["action"]),
         "reasons": Counter(row["reason"] for row in stored if row["reason"]),
         "minutes_missing": len(_undecided(root, stored)),
         "corrections": scan(root, CORRECTIONS).num_rows,
-        "restated_bars": sum(scan(root, BARS)["revision"].to_numpy() > 0),
+        "restated_features": int(restated.sum()),
         "replayed": held | {"differ_after_compaction": compacted["differ"]},
         "backtest": again,
     }
@@ -133,7 +134,7 @@ def broken_bounds(result: dict[str, Any]) -> list[str]:
     told = [f"{n} {what}, must be 0" for what, n in must_be_0.items() if n]
     if replayed["sampled"] < SAMPLE:
         told.append(f"only {replayed['sampled']} signals, must be {SAMPLE}")
-    if not result["corrections"] or not result["restated_bars"]:
+    if not result["corrections"] or not result["restated_features"]:
         told.append("nothing was corrected")
     return told
 
