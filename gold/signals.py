@@ -40,13 +40,16 @@ from conf.settings import LakeSettings, Settings
 from gold.portfolio import read_standings
 from models.decisions import Row
 from models.fills import nanoseconds
-from models.lake_rows import FEATURE_COLUMNS, MINUTE_S, LakeRows
+from models.lake_rows import FEATURE_COLUMNS, MINUTE_S, LakeRows, as_known
 from models.paper import Paper
 from models.serving import Serving
 
 QUERY = "gold_signals"
 _EVERY_S = 1.0
 _REFRESH_S = 15.0
+_PROMPT_S = 30.0
+"""At a market's own pace, looks so close never meet the ends of two minutes at once."""
+_MICROSECOND_NS = 1_000
 _READ = (RECORDS, QUOTES, BARS, FEATURES, STATUSES)
 _log = get_logger(__name__)
 
@@ -96,17 +99,29 @@ class Signals:
         self._committer, self._on_batch = committer, on_batch
         self._file = Path(absolute(lake.checkpoints)) / QUERY / "offsets.json"
         self._rows = LakeRows(lake.root)
-        self._features = self._from(self._stored_offset())
-        self._clock_ns = self._heartbeat_ns()
+        offset = self._stored_offset()
+        self._features = self._from(offset)
+        # Who begins with what comes from now on has no past to be late with.
+        is_new = offset is None
+        self._clock_ns = 0 if is_new else self._heartbeat_ns()
+        self._looked_s = time.monotonic() if is_new else float("-inf")
         self._paper: Paper | None = None
         self._refreshed_s = float("-inf")
 
     def look(self, everything: bool = False) -> None:
-        """Decide on the bars that became known since the last look."""
+        """Decide on the bars that became known since the last look.
+
+        Minutes that ended after each other are decided on after each other: of a
+        replay faster than the market one look meets several. After a rest they are
+        not: what is known now is one moment.
+        """
         self._refresh(at_once=everything)
         arrived = self._arrived()
+        is_prompt = time.monotonic() - self._looked_s < _PROMPT_S
+        self._looked_s = time.monotonic()
         if self._paper is not None and arrived.num_rows:
-            self._decide(self._paper, arrived)
+            for moment in as_known(arrived) if is_prompt else [arrived]:
+                self._decide(self._paper, moment)
         self._store_offset()
 
     def _refresh(self, *, at_once: bool) -> None:
@@ -140,7 +155,8 @@ class Signals:
 
     def _decide(self, paper: Paper, arrived: pa.Table) -> None:
         newest = nanoseconds(pc.max(arrived["known_time"]).as_py())
-        self._clock_ns = max(self._clock_ns, newest)
+        # No two moments are the same: a replay must know which came first.
+        self._clock_ns = max(self._clock_ns + _MICROSECOND_NS, newest)
         features = self._rows.with_prices(arrived)
         symbols = pc.unique(features["symbol"]).to_pylist()
         halted = self._rows.halted(symbols, self._clock_ns)

@@ -6,13 +6,11 @@ are of the same environment, on the same fills. Same versions, same result hash.
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from conf.errors import FixSetup
 from conf.lake.manifest import Manifest
@@ -23,7 +21,7 @@ from models.decisions import Row
 from models.environment import Rules
 from models.fills import nanoseconds
 from models.hindsight import hindsight
-from models.lake_rows import LakeRows
+from models.lake_rows import LakeRows, as_known
 from models.lake_tape import Span, read_tapes
 from models.paper import Paper
 from models.performance import (
@@ -134,19 +132,12 @@ def decisions(rows: LakeRows, span: Span, model: Model) -> list[Row]:
     """
     paper = Paper(model, {})
     told: list[Row] = []
-    for known_ns, features in _as_known(span.features(rows)):
+    for features in as_known(span.features(rows)):
+        known_ns = nanoseconds(features["known_time"][0].as_py())
         symbols = features["symbol"].to_pylist()
         halted = rows.halted(symbols, known_ns)
         told += paper.take(features, known_ns, halted, rows.quotes_around).signals
     return told
-
-
-def _as_known(features: pa.Table) -> Iterator[tuple[int, pa.Table]]:
-    for moment in sorted(pc.unique(features["known_time"]).to_pylist()):
-        yield (
-            nanoseconds(moment),
-            features.filter(pc.equal(features["known_time"], pa.scalar(moment))),
-        )
 
 
 def summary(figures: dict[str, dict[str, Performance]]) -> dict[str, dict[str, Any]]:

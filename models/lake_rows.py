@@ -171,3 +171,9 @@ def on_days(first: date, last: date) -> ds.Expression:
 def _days(first: date, last: date) -> Iterator[date]:
     for number in range((last - first).days + 1):
         yield first + timedelta(days=number)
+
+
+def as_known(features: pa.Table) -> Iterator[pa.Table]:
+    """Yield the rows of each moment at which some became known, in their order."""
+    for moment in pc.unique(features["known_time"]).sort():
+        yield features.filter(pc.field("known_time") == moment)

@@ -227,6 +227,8 @@ class Backfill:
                     if channel not in asked:
                         continue
                     waiting.append(row)
+                    if channel == "trades":
+                        self._seen.traded(symbol, parse_ns(fields["t"]))
                     if _is_inside(row, channel, from_ns, to_ns):
                         found.update((f"{channel}/{symbol}", f"{channel}/*"))
                 if len(waiting) >= _ROWS_AT_ONCE:

@@ -218,6 +218,8 @@ class Relay:
             return
         if head.type in RARE_TYPES:
             self.seen.note(message, market_time_ns)
+        elif head.type == "t":
+            self.seen.traded(head.symbol, event_time_ns)
         types = self._flow.setdefault(head.symbol, {})
         flow = types.get(head.type)
         if flow is None:

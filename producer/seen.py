@@ -53,7 +53,7 @@ class Seen:
         self._bars: dict[str, dict[str, _Told]] = {}
         self._amendments: set[Amendment] = set()
         self._order: deque[Amendment] = deque()
-        self._halted: set[str] = set()
+        self._halted: dict[str, int] = {}
 
     def note(self, message: Message, market_ns: int) -> None:
         """Remember a message of one of ``RARE_TYPES``, told at a market time."""
@@ -73,9 +73,18 @@ class Seen:
             case "c" | "x":
                 trade_id = rare.original_id if kind == "c" else rare.trade_id
                 self._remember((kind, symbol, rare.exchange, trade_id))
-            case "s":
-                self._halted -= {symbol} if rare.status_code in _RESUMED else set()
-                self._halted |= {symbol} if rare.status_code in HALT_CODES else set()
+            case "s" if rare.status_code in _RESUMED:
+                self._halted.pop(symbol, None)
+            case "s" if rare.status_code in HALT_CODES:
+                self._halted[symbol] = market_ns
+
+    def traded(self, symbol: str, event_time_ns: int) -> None:
+        """Forget a halt that was told before a trade.
+
+        Of statuses there is no history: the one that ended it fell into a gap.
+        """
+        if self._halted.get(symbol, event_time_ns) < event_time_ns:
+            del self._halted[symbol]
 
     def trade_count(self, symbol: str, minute: str) -> int | None:
         """Return the trades of a bar as last told; None when it was not told."""
@@ -112,7 +121,7 @@ class Seen:
         return amendment in self._amendments
 
     def is_halted(self, symbol: str) -> bool:
-        """Return whether the last status of a symbol is a halt."""
+        """Return whether a symbol's last status is a halt that no trade followed."""
         return symbol in self._halted
 
     def _remember(self, amendment: Amendment) -> None:

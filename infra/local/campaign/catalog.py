@@ -17,7 +17,7 @@ from pathlib import Path
 from infra.local import faults
 from infra.local.campaign import storms
 from infra.local.campaign.scene import Scene
-from infra.local.services import EMULATOR, LAKE, PRODUCER
+from infra.local.services import EMULATOR, LAKE, MINUTES, PRODUCER
 
 Strike = Callable[[Scene], int]
 _INTERNAL, _THROTTLE, _UNAVAILABLE = (
@@ -89,6 +89,11 @@ def freeze(name: str) -> Strike:
         return harm.hits
 
     return strike
+
+
+def kill_minutes(scene: Scene) -> int:
+    """End the process of what follows from closed minutes."""
+    return scene.kill(MINUTES)
 
 
 def freeze_driver(scene: Scene) -> int:
@@ -195,6 +200,8 @@ FAULTS = (
     Fault("kill-driver-when-planned", "F2", kill_driver_when_planned),
     Fault("kill-driver-when-written", "F2", kill_driver_when_written),
     Fault("kill-python-workers", "F3", kill_workers),
+    Fault("kill-minutes", "F2", kill_minutes),
+    Fault("freeze-minutes", "F4", freeze(MINUTES)),
     Fault("freeze-producer", "F4", freeze(PRODUCER)),
     Fault("freeze-emulator", "F4", freeze(EMULATOR)),
     Fault("freeze-driver", "F4", freeze_driver),

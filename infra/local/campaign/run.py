@@ -20,6 +20,7 @@ from conf.logs import get_logger
 from conf.settings import Settings
 from infra.local import oracle, shown, smoke, state
 from infra.local.campaign.catalog import FAULTS, Fault
+from infra.local.campaign.minutes import judge_minutes
 from infra.local.campaign.recovery import Silver
 from infra.local.campaign.scene import Scene
 from infra.local.campaign.trials import CONTROL, Trial, try_mutants
@@ -216,7 +217,11 @@ def _judge(settings: Settings, observed: Observation) -> dict[str, Any]:
         smoke.keep_report(settings.var, report)
         seen = observed.shown
         differs = shown.judge(db, lake, seen).differences if seen else None
-    return {**smoke.counts(report), "tail_differences": differs}
+    return {
+        **smoke.counts(report),
+        **judge_minutes(lake),
+        "tail_differences": differs,
+    }
 
 
 def _percentiles(values: list[float]) -> dict[str, float | None]:

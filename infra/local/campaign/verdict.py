@@ -5,6 +5,14 @@ from typing import Any
 
 MAX_RECOVERY_P95_S = 45.0
 MAX_SECONDS = 1_200.0
+_MUST_BE_0 = (
+    "lost",
+    "duplicated",
+    "altered",
+    "minutes_missing",
+    "minutes_twice",
+    "tail_differences",
+)
 
 
 def broken_bounds(result: dict[str, Any]) -> list[str]:
@@ -13,7 +21,7 @@ def broken_bounds(result: dict[str, Any]) -> list[str]:
 
 
 def _rows(result: dict[str, Any]) -> Iterator[str]:
-    for fault in ("lost", "duplicated", "altered", "tail_differences"):
+    for fault in _MUST_BE_0:
         if result[fault]:
             yield f"{fault} is {result[fault]}, must be 0"
     if not result["silver_rows"]:

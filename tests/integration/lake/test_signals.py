@@ -98,6 +98,21 @@ def test_a_backtest_of_what_was_known_decides_as_the_stream_did(lived):
         assert [row["shares"] > 0 for row in mine] == trace.is_long.tolist()
 
 
+def test_of_a_market_faster_than_the_looks_each_minute_is_decided_in_its_turn(lake):
+    script = Script(seed=11)
+    for begin in (0, 4):
+        lake.live(script, 4, START + begin * MINUTE, decides=False)
+        lake.signals.look()
+    signals = in_order(lake.rows(SIGNALS))
+    assert len(signals) == len(lake.rows(FEATURES)) >= 6 * len(SYMBOLS)
+    assert {row["reason"] for row in signals} <= {None, WARMING_UP}
+    rows = LakeRows(lake.settings.root, tie(lake.settings.root))
+    model = find_version(str(lake.registry), lake.version)
+    assert in_order(decisions(rows, Span([], DAY, DAY), model)) == signals
+    replay = Replay(lake.settings.root, str(lake.registry))
+    assert all(replay.replay(row["signal_id"]).is_identical for row in signals)
+
+
 def test_a_backtest_of_the_same_versions_has_the_same_hash(lived):
     root, span = lived.settings.root, Span(["AAPL"], DAY, DAY)
     model = find_version(str(lived.registry), lived.version)
@@ -162,6 +177,7 @@ def test_what_is_read_again_changes_nothing_and_a_new_champion_begins_anew(lake)
     assert len(lake.rows(SIGNALS)) == len(before[0]) + len(SYMBOLS)
 
     lake.live(script, 2, START + 5 * MINUTE, decides=False)
+    lake.signals = lake.decide()
     lake.signals.look()
     late = [row for row in lake.rows(SIGNALS) if row["reason"] == SUPERSEDED]
     assert {row["symbol"] for row in late} == set(SYMBOLS)

@@ -53,6 +53,16 @@ def test_what_is_not_known_to_be_stored_is_not_handed_on():
     assert seen.bars(MINUTE_NS) == {"KO": {format_ns(0): 10}}
 
 
+def test_a_trade_after_a_halt_says_that_its_end_was_missed():
+    seen = Seen()
+    note(seen, b'[{"T":"s","S":"KO","t":"2026-11-23T15:00:00Z","sc":"H"}]', MINUTE_NS)
+    seen.traded("KO", MINUTE_NS)
+    seen.traded("F", 2 * MINUTE_NS)
+    assert seen.is_halted("KO")
+    seen.traded("KO", MINUTE_NS + 1)
+    assert not seen.is_halted("KO")
+
+
 def test_bars_of_too_many_symbols_are_not_handed_on():
     seen = Seen()
     for number in range(65):

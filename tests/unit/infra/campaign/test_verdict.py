@@ -9,7 +9,14 @@ from infra.local.campaign.trials import CONTROL, Trial
 from infra.local.campaign.verdict import broken_bounds
 
 NOTHING = {"lost": 0, "duplicated": 0, "altered": 0}
-COUNTS = {**NOTHING, "silver_rows": 1, "tail_differences": None, "seconds": 1_000.0}
+COUNTS = {
+    **NOTHING,
+    "minutes_missing": 0,
+    "minutes_twice": 0,
+    "silver_rows": 1,
+    "tail_differences": None,
+    "seconds": 1_000.0,
+}
 
 
 def result(
