@@ -68,6 +68,13 @@ API_QUERIES = Run(
             "ms",
         ),
         Bound(
+            "api-newest-beside-group-by",
+            "api-queries: newest 100 trades of a symbol beside the group-by: p95",
+            ("newest_trades_beside_group_by_ms.p95",),
+            None,
+            "ms",
+        ),
+        Bound(
             "api-group-by",
             "api-queries: group-by over the day so far: p95",
             ("group_by_ms.p95",),
