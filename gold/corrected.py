@@ -5,7 +5,8 @@ of them it reflects. Where the two differ the window is counted from effective t
 as far as the query has read: nothing else need be remembered, whatever is restarted.
 """
 
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -152,7 +153,6 @@ def count_effective(
         matched: Rows of ``silver.corrections`` in the state matched.
         windows: The windows to count.
     """
-    corrections = dict.fromkeys(windows, 0)
     with offline_connection(threads="1") as db:
         db.register("all_trades", reported)
         db.register("all_matched", matched)
@@ -165,14 +165,42 @@ def count_effective(
         meant = _rows(db, "SELECT * FROM matched")
         named = [_trade(row) for row in _rows(db, "SELECT * FROM named")]
         resolution = resolve(named, map(_correction, meant))
-        for match in resolution.matches.values():
-            if match.trade is not None:
-                key = match.trade.symbol, _minute(match.trade.event_time_ns)
-                corrections[key] += 1
         now = [trade for trade in resolution.replaced.values() if trade is not None]
         db.register("replaced", _keys(list(resolution.replaced)))
         db.register("corrected", _table(now))
-        return Counted(_rows(db, _PARTIALS), corrections)
+        reflected = Counter(_reflected(meant, named))
+        counts = {window: reflected[window] for window in windows}
+        return Counted(_rows(db, _PARTIALS), counts)
+
+
+def _reflected(matched: Sequence[Row], named: Iterable[Trade]) -> Iterator[Key]:
+    """Yield the window of each correction whose trade is there to be counted.
+
+    The stream and a backfill may both tell of one, as messages of two times: the second
+    changes nothing, and is reflected all the same.
+
+    Args:
+        matched: Rows of ``silver.corrections``.
+        named: The trades at their times, as reported.
+    """
+    ids = defaultdict[tuple[str, str, int], set[int | None]](set)
+    for trade in named:
+        ids[trade.symbol, trade.exchange, trade.event_time_ns].add(trade.trade_id)
+    for row in matched:
+        if _place(row) in ids:
+            ids[_place(row)].add(row["corrected_trade_id"])
+    for row in matched:
+        if row["trade_id"] in ids.get(_place(row), ()):
+            yield row["symbol"], _minute(row["trade_event_time_ns"])
+
+
+def _place(correction: Row) -> tuple[str, str, int]:
+    """Return symbol, venue and event time of the trade that is meant."""
+    return (
+        correction["symbol"],
+        correction["exchange"],
+        correction["trade_event_time_ns"],
+    )
 
 
 # Times are compared as integers: microseconds of the venue's clock.

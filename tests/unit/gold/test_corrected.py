@@ -132,3 +132,21 @@ def test_a_correction_whose_trade_is_not_there_yet_is_not_reflected():
 
     assert counted.corrections == {window: 0}
     assert counted.partials == []
+
+
+def test_a_correction_told_by_the_stream_and_by_a_backfill_is_reflected_twice():
+    """Else its window would be counted anew at every look."""
+    trade = Trade("AAPL", "V", 1, NOON_NS, 10.0, 5, ("@",))
+    told = [
+        Correction("AAPL", "V", NOON_NS + later_ns, 1, 10.0, 5, 2, 11.0, 6, ("@",))
+        for later_ns in (0, 15 * SECOND_NS)
+    ]
+    window = ("AAPL", NOON)
+    counted = count_effective(
+        reported_table([trade]),
+        matched_table([(correction, trade) for correction in told]),
+        [window],
+    )
+
+    assert counted.corrections == {window: 2}
+    assert [(p["trade_count"], p["price_max"]) for p in counted.partials] == [(1, 11.0)]
