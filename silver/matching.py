@@ -5,6 +5,9 @@ the trade is looked up on the trading date. The trade may come after its correct
 venues that are merged into one code repeat ids, and a corrected trade can be corrected
 again. Hence a state: ``pending`` while no trade fits, ``ambiguous`` while several do,
 ``matched``. Each change of state is a row of its own.
+
+A correction may be told twice, by the stream and by a backfill, as messages of two
+times: both mean the trade that one of them found, in whatever order they come.
 """
 
 from collections import defaultdict
@@ -124,13 +127,20 @@ def match(corrections: Rows, trades: Rows) -> list[dict[str, Any]]:
         the message and what it means had been received.
     """
     held = _held(trades)
+    told: dict[tuple[Print, Print], Known] = {}
     changed = []
     for row in _newest_states(corrections):
-        following = _following(row, held[_named(row, "")])
+        says = _named(row, ""), _named(row, "corrected_")
+        bearers = held[_named(row, "")]
+        again = [told[says]] if says in told else []
+        following = _following(row, bearers or again)
         if following["match_state"] != row["match_state"]:
             changed.append(following)
         if following["match_state"] == MATCHED:
-            _replace(held, following)
+            root = following["trade_event_time_ns"]
+            if not again or any(trade[0] == root for trade in bearers):
+                _replace(held, following)
+            told[says] = root, following["known_time"]
     return changed
 
 

@@ -99,11 +99,50 @@ def test_a_chain_leads_back_to_the_first_trade():
     assert match(chain, []) == []
 
 
-def test_a_trade_is_taken_back_once():
-    first, second = cancel(), cancel(moment=NOON + HOUR + SECOND)
-    (row,) = match([first, second], [trade()])
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+@pytest.mark.parametrize("is_cancel", [True, False])
+def test_what_is_told_twice_means_one_trade_in_any_order(
+    order: tuple[int, int], is_cancel: bool
+):
+    moments = (NOON + HOUR, NOON + HOUR + SECOND)
+    told = [cancel(moment=m) if is_cancel else correct(1, 2, m) for m in moments]
+    first, second = (told[place] for place in order)
+    root = trade()["event_time_ns"]
 
-    assert row["message_hash"] == first["message_hash"]
+    (one,) = match([first], [trade()])
+    (other,) = match([first, one, second], [trade()])
+    assert states([one, other]) == [("matched", root)] * 2
+    assert match([first, one, second, other], [trade()]) == []
+
+    later = cancel(2, moment=NOON + 2 * HOUR)
+    (row, *_) = match([first, one, second, other, later], [trade()]) or [later]
+    assert row["match_state"] == ("pending" if is_cancel else "matched")
+
+
+def test_what_is_told_again_does_not_undo_what_came_after():
+    told = [
+        correct(1, by=2, moment=NOON + HOUR),
+        correct(2, by=3, moment=NOON + HOUR + SECOND),
+        correct(1, by=2, moment=NOON + HOUR + 2 * SECOND),
+    ]
+    matched = match(told, [trade()])
+    stale, right = (cancel(n, moment=NOON + 2 * HOUR) for n in (2, 3))
+
+    assert len(matched) == 3
+    (row,) = match([*told, *matched, stale, right], [trade()])
+    assert row["message_hash"] == right["message_hash"]
+
+
+def test_a_trade_may_be_corrected_to_and_fro():
+    there_and_back = [
+        correct(1, by=2, moment=NOON + HOUR),
+        correct(2, by=1, moment=NOON + HOUR + SECOND),
+        correct(1, by=2, moment=NOON + HOUR + 2 * SECOND),
+        cancel(2, moment=NOON + HOUR + 3 * SECOND),
+    ]
+    root = trade()["event_time_ns"]
+
+    assert states(match(there_and_back, [trade()])) == [("matched", root)] * 4
 
 
 @given(st.permutations([*range(6)]), st.integers(0, 5))
