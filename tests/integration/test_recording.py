@@ -70,7 +70,8 @@ async def test_a_recording_is_replayed_message_by_message(tmp_path: Path):
     replay = {"replay": folder, "rate_per_s": 20_000, "symbols": SYMBOLS}
     async with simulated(**replay) as port, connected(port) as client:
         await log_in(client)
-        await subscribe(client, **ALL)
+        # At the end of a minute come its bars and price bands.
+        await subscribe(client, **ALL, lulds=["*"], statuses=["*"])
         frames = await receive_all(client, port)
     replayed = [message for frame in frames for message in json.loads(frame)]
     assert replayed == [json.loads(text) for text in kept]
