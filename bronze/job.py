@@ -20,10 +20,9 @@ from bronze.positions import lags_s
 from bronze.records import to_records
 from bronze.resume import last_positions
 from conf.lake.create import ensure_tables
-from conf.lake.engine import open_committer
+from conf.lake.engine import start_appending
 from conf.lake.fence import open_fence
 from conf.lake.maintenance import clean_log
-from conf.lake.roots import table_uri
 from conf.lake.session import run_alone, run_once
 from conf.lake.streams import Checkpoint, keep_doing
 from conf.lake.tables import RECORDS
@@ -58,18 +57,7 @@ def start(
         .option("checkpointLocation", checkpoint.location)
         .trigger(processingTime=f"{lake.trigger_ms} milliseconds")
     )
-    # Whichever engine commits stores the query's id and the batch's with the rows: a
-    # batch that is repeated after a crash, or by a driver that was replaced, adds none.
-    if lake.engine == "spark":
-        query = writer.format("delta").start(table_uri(lake.root, RECORDS))
-    else:
-        committer = open_committer(lake, fence)
-
-        def land(batch: DataFrame, batch_id: int) -> None:
-            once = checkpoint.transaction(batch.sparkSession, RECORDS, batch_id)
-            committer.append(RECORDS, batch.toArrow().cast(RECORDS.schema), once)
-
-        query = writer.foreachBatch(land).start()
+    query = start_appending(writer, lake, RECORDS, fence, checkpoint)
     # An append leaves the table's log to us.
     keep_doing(
         query, "clean log", _CLEAN_EVERY_S, lambda: clean_log(lake.root, RECORDS)

@@ -36,11 +36,12 @@ from conf.lake.tables import (
     TableContract,
 )
 from conf.logs import get_logger
+from conf.market.bars import MINUTE_S
 from conf.settings import LakeSettings, Settings
 from gold.portfolio import read_standings
 from models.decisions import Row
 from models.fills import nanoseconds
-from models.lake_rows import FEATURE_COLUMNS, MINUTE_S, LakeRows, as_known
+from models.lake_rows import FEATURE_COLUMNS, LakeRows, as_known
 from models.paper import Paper
 from models.serving import Serving
 

@@ -19,6 +19,7 @@ from conf.lake.roots import table_uri
 from conf.lake.rows import ANY_TEXT, Texts, find_rows
 from conf.lake.tables import BARS, FEATURES, QUOTES, STATUSES, TableContract
 from conf.lake.versions import open_table
+from conf.market.bars import MINUTE_S
 from conf.market.indicators import FEATURES as VALUES
 from conf.market.wire import HALT_CODES
 from models.fills import QUOTE_COLUMNS, Order, around
@@ -36,7 +37,6 @@ FEATURE_COLUMNS = (
 )
 _BAR_KEY = ("symbol", "window_start", "source", "revision")
 """Halted, on the tape of Nasdaq and on those of NYSE."""
-MINUTE_S = 60
 
 
 class LakeRows:

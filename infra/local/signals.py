@@ -23,6 +23,7 @@ from conf.lake.manifest import tie
 from conf.lake.read import scan
 from conf.lake.roots import table_uri
 from conf.lake.tables import BARS, CORRECTIONS, FEATURES, QUOTES, SIGNALS, STATUSES
+from conf.market.bars import MINUTE_S
 from conf.settings import Settings, load
 from infra.local.observe import observe
 from infra.local.state import settled_in
@@ -109,7 +110,8 @@ def judged(settings: Settings, sample: int = SAMPLE) -> dict[str, Any]:
         DeltaTable(table_uri(root, contract)).optimize.compact()
     compacted = _replayed(root, registry, sample)
     again = _backtest(root, registry, stored)
-    restated = scan(root, FEATURES)["revision"].to_numpy() > 0
+    revisions = scan(root, FEATURES, columns=["revision"])["revision"]
+    restated = revisions.to_numpy() > 0
     return {
         "signals": len(stored),
         "actions": Counter(row["action"] for row in stored if row["action"]),
@@ -173,11 +175,11 @@ def _undecided(root: str, stored: list[Row]) -> set[tuple[str, datetime]]:
     The query begins with what comes after its own start.
     """
     first = min(row["window_start"] for row in stored)
-    columns = scan(root, FEATURES).select(["symbol", "window_start", "bar_length_s"])
+    columns = ["symbol", "window_start", "bar_length_s"]
     told = {
         (row["symbol"], row["window_start"])
-        for row in columns.to_pylist()
-        if row["bar_length_s"] == 60 and row["window_start"] >= first
+        for row in scan(root, FEATURES, columns=columns).to_pylist()
+        if row["bar_length_s"] == MINUTE_S and row["window_start"] >= first
     }
     return told - {(row["symbol"], row["window_start"]) for row in stored}
 

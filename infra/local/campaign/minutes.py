@@ -4,9 +4,9 @@ from pathlib import Path
 
 from conf.lake.read import scan
 from conf.lake.tables import BARS, FEATURES
+from conf.market.bars import MINUTE_S
 
 _BUILT, _REPORTED = "trades", "data"
-_MINUTE_S = 60
 _KEY = ("symbol", "window_start")
 
 
@@ -17,17 +17,17 @@ def judge_minutes(lake: Path) -> dict[str, int]:
     and features for each that was built.
     """
     columns = ["source", "kind", "revision", "bar_length_s", *_KEY]
-    bars = scan(str(lake), BARS).select(columns).to_pylist()
-    features = scan(str(lake), FEATURES).select(columns[2:]).to_pylist()
+    bars = scan(str(lake), BARS, columns=columns).to_pylist()
+    features = scan(str(lake), FEATURES, columns=columns[2:]).to_pylist()
     built = [
         (row["symbol"], row["window_start"], row["revision"])
         for row in bars
-        if row["source"] == _BUILT and row["bar_length_s"] == _MINUTE_S
+        if row["source"] == _BUILT and row["bar_length_s"] == MINUTE_S
     ]
     told = [
         (row["symbol"], row["window_start"], row["revision"])
         for row in features
-        if row["bar_length_s"] == _MINUTE_S
+        if row["bar_length_s"] == MINUTE_S
     ]
     minutes = {key[:2] for key in built}
     newest = max((start for _, start in minutes), default=None)
