@@ -144,7 +144,8 @@ class SimulatorSettings(_Section):
     speed: PositiveFloat | None = Field(
         None, description="Replay speed; left out, as fast as rate_per_s allows"
     )
-    history: bool = Field(True, description="Publish a previous session of bars first")
+    history: bool = Field(True, description="Publish previous sessions of bars first")
+    history_sessions: Positive = Field(1, description="How many sessions of bars")
     rest_minutes: Positive = Field(
         30, description="How long REST knows what was sent on the stream"
     )

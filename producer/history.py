@@ -1,6 +1,6 @@
-"""What the simulator tells beside its stream: market mode and the last session.
+"""What the simulator tells beside its stream: market mode and the last sessions.
 
-The last session's minute bars are published before the stream starts, so that
+The last sessions' minute bars are published before the stream starts, so that
 indicators exist in the first minute. Alpaca itself is never asked here.
 """
 
@@ -30,7 +30,7 @@ class _Page(msgspec.Struct):
 
 
 class History(msgspec.Struct, frozen=True):
-    """One session's minute bars, by symbol then time; the epoch names the session."""
+    """Minute bars, by symbol then time; the epoch names the first minute."""
 
     epoch: str
     bars: list[Message]
@@ -47,7 +47,7 @@ def fetch_live(settings: AlpacaSettings) -> bool:
 
 
 def fetch_history(settings: AlpacaSettings) -> History | None:
-    """Return the session before the stream; None when the server keeps none.
+    """Return the sessions before the stream; None when the server keeps none.
 
     Raises:
         RetryLater: The server does not answer yet.

@@ -145,7 +145,7 @@ class Producer:
 
         Args:
             stop: Set when it is time to drain.
-            history: A session to publish before the first frame.
+            history: Sessions to publish before the first frame.
 
         Raises:
             FixSetup: A person must act; what was gathered is sent first if it can be.

@@ -1,4 +1,4 @@
-"""Minute bars of the session before the market started, as Alpaca's REST serves them.
+"""Minute bars of the sessions before the market started, as Alpaca's REST serves them.
 
 The bars walk backwards from the price at which the market opens, so that the last of
 them meets the first live trade.
@@ -6,6 +6,7 @@ them meets the first live trade.
 
 import functools
 import zlib
+from collections.abc import Sequence
 from itertools import repeat
 
 import numpy as np
@@ -24,20 +25,24 @@ MINUTE_VOLATILITY = VOLATILITY * 60**0.5
 
 
 class History:
-    """The bars of one session.
+    """The bars of some sessions.
 
     Args:
-        seed: Same seed, same session, same bars.
-        session: When it was; whole minutes.
+        seed: Same seed, same sessions, same bars.
+        sessions: When they were, oldest first; whole minutes.
     """
 
-    def __init__(self, seed: int, session: Session) -> None:
-        self._seed = seed
-        self.session = session
+    def __init__(self, seed: int, sessions: Sequence[Session]) -> None:
+        self._seed, self._sessions = seed, sessions
+        self.span: Session = sessions[0][0], sessions[-1][1]
         self.bars = functools.cache(self._bars)
 
     def _bars(self, symbol: str) -> list[Bar]:
-        starts_ns = range(*self.session, MINUTE_NS)
+        starts_ns = [
+            start_ns
+            for session in self._sessions
+            for start_ns in range(*session, MINUTE_NS)
+        ]
         minutes = len(starts_ns)
         rng = np.random.default_rng([self._seed, zlib.crc32(symbol.encode())])
         steps = rng.standard_normal(minutes) * MINUTE_VOLATILITY

@@ -5,7 +5,7 @@
 | ``/v2/iex``, ``/v2/sip`` | WebSocket: the market of ``simulator.symbols``, a replay |
 | ``/v2/test`` | WebSocket: a market of FAKEPACA alone |
 | ``/stream`` | WebSocket: the paper account's ``trade_updates`` |
-| ``/v2/stocks/...`` | REST: what was sent, and the session before it |
+| ``/v2/stocks/...`` | REST: what was sent, and the sessions before it |
 | ``/v2/account``, ``orders``, ``positions``, ``assets`` | REST: the paper account |
 | ``/sim/status`` | GET: market clock, counts, state; not Alpaca's |
 | ``/sim/faults`` | GET, POST, DELETE: faults by command |
@@ -52,7 +52,7 @@ from producer.simulator.rest.archive import Archive
 from producer.simulator.rest.market_data import MarketData
 from producer.simulator.rest.pages import Pages
 from producer.simulator.rest.rate_limit import RateLimit
-from producer.simulator.sessions import previous_session
+from producer.simulator.sessions import previous_sessions
 from producer.simulator.sources import nominal_rate, stocks, test_market
 
 HOST = "127.0.0.1"
@@ -176,8 +176,10 @@ class Simulator:
         if not self._settings.history or self._settings.replay is not None:
             return None
         opened_ns = self._stocks.started_ns or self._clock()
-        session = previous_session(self._settings.calendar, opened_ns)
-        return History(self._settings.seed, session)
+        sessions = previous_sessions(
+            self._settings.calendar, opened_ns, self._settings.history_sessions
+        )
+        return History(self._settings.seed, sessions)
 
     def _missed(self) -> list[Interval]:
         return self._stocks.missed.intervals + self._test.missed.intervals

@@ -2,6 +2,7 @@
 
 import functools
 import importlib
+import itertools
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from types import ModuleType
@@ -20,6 +21,8 @@ PRE_MARKET_NS = 330 * MINUTE_NS
 POST_MARKET_NS = 240 * MINUTE_NS
 """To 20:00 in New York; to 17:00 after a half day."""
 _NEVER_NS = 2**62
+_DAY_NS = 1_440 * MINUTE_NS
+_SATURDAY = 5
 _EVER = (0, _NEVER_NS)
 _NEW_YORK = ZoneInfo("America/New_York")
 
@@ -64,16 +67,30 @@ def days(calendar: Calendar, start_ns: int, *, extended: bool = False) -> Iterat
             yield Day(max(open_ns, start_ns), close_ns, regular, _NEW_YORK)
 
 
-def previous_session(calendar: Calendar, start_ns: int) -> Session:
-    """Return the regular session before a start, in whole minutes.
+def previous_sessions(
+    calendar: Calendar, start_ns: int, count: int = 1
+) -> list[Session]:
+    """Return the regular sessions before a start, in whole minutes, oldest first.
 
-    The market that never closes has none: its last 390 minutes stand for it.
+    The market that never closes has none: its last 390 minutes stand for one, and the
+    same minutes of the working days before for the others.
     """
     if calendar == "always":
-        close_ns = start_ns - start_ns % MINUTE_NS
-        return close_ns - HISTORY_MINUTES * MINUTE_NS, close_ns
-    recent = _nyse(start_ns, days_before=10, days_after=0)
-    return [session for session in recent if session[1] <= start_ns][-1]
+        closes_ns = itertools.islice(_same_time_before(start_ns), count)
+        sessions = [(ns - HISTORY_MINUTES * MINUTE_NS, ns) for ns in closes_ns]
+        return sessions[::-1]
+    # Of seven days five have a session, but for about ten holidays a year.
+    recent = _nyse(start_ns, days_before=10 + 2 * count, days_after=0)
+    return [session for session in recent if session[1] <= start_ns][-count:]
+
+
+def _same_time_before(start_ns: int) -> Iterator[int]:
+    """Yield the minute of a start, and that of each working day before it."""
+    yield (now_ns := start_ns - start_ns % MINUTE_NS)
+    for days_before in itertools.count(1):
+        time_ns = now_ns - days_before * _DAY_NS
+        if datetime.fromtimestamp(time_ns // SECOND_NS, UTC).weekday() < _SATURDAY:
+            yield time_ns
 
 
 @functools.cache

@@ -21,11 +21,11 @@ Withheld = Callable[[str, str, int], bool]
 
 
 class Pages:
-    """Answers queries from the archive and the session before it.
+    """Answers queries from the archive and the sessions before it.
 
     Args:
         archive: What the market sent; ``page`` must run on its thread.
-        history: The session before the market, if there is one.
+        history: The sessions before the market, if there are any.
         withheld: Whether an event (channel, symbol, time) must not be told.
     """
 
@@ -39,7 +39,7 @@ class Pages:
     def page(self, resource: str, query: Query) -> dict[str, Any]:
         """Return one page: ordered by symbol, then time; the limit is over all symbols.
 
-        Without ``start`` it is the session before the market: Alpaca begins with the
+        Without ``start`` it is the sessions before the market: Alpaca begins with the
         current day, which here has no other meaning.
 
         Raises:
@@ -62,7 +62,7 @@ class Pages:
         end_ns = _NEVER_NS if query.end_ns is None else query.end_ns
         if query.start_ns is not None or self._history is None:
             return query.start_ns or 0, end_ns
-        return self._history.session[0], min(end_ns, self._history.session[1] - 1)
+        return self._history.span[0], min(end_ns, self._history.span[1] - 1)
 
     def _places(
         self, resource: str, query: Query, start_ns: int, end_ns: int

@@ -15,12 +15,12 @@ from producer.simulator.rest.archive import Archive
 from producer.simulator.rest.pages import Pages
 from producer.simulator.rest.query import BadQuery, parse_query
 from producer.simulator.rest.rate_limit import RateLimit
-from producer.simulator.sessions import previous_session
+from producer.simulator.sessions import previous_sessions
 
 START_NS = parse_ns("2026-11-23T14:30:00Z")
 SECOND_NS = 10**9
 MINUTE_NS = 60 * SECOND_NS
-SESSION = previous_session("always", START_NS)
+(SESSION,) = previous_sessions("always", START_NS)
 MINUTES = {"timeframe": "1Min", "symbols": "MSFT,AAPL"}
 
 Message = dict[str, Any]
@@ -74,7 +74,7 @@ def every_page(source: Pages, resource: str, **query: str) -> Iterator[Message]:
 
 
 async def test_pages_hold_every_bar_of_the_session_once():
-    history = History(7, SESSION)
+    history = History(7, [SESSION])
     source = pages(await archive_of(), history)
     found = list(every_page(source, "bars", limit="300", **MINUTES))
 
@@ -88,7 +88,7 @@ async def test_pages_hold_every_bar_of_the_session_once():
 
 
 async def test_start_and_end_are_inclusive():
-    source = pages(await archive_of(), History(7, SESSION))
+    source = pages(await archive_of(), History(7, [SESSION]))
     query = MINUTES | {
         "start": format_ns(SESSION[0] + MINUTE_NS),
         "end": format_ns(SESSION[0] + 2 * MINUTE_NS).replace("Z", "+00:00"),
@@ -228,7 +228,7 @@ async def test_old_messages_are_forgotten_by_when_they_were_sent():
     ],
 )
 async def test_a_wrong_query_is_refused(wrong: dict[str, str]):
-    source = pages(await archive_of(), History(7, SESSION))
+    source = pages(await archive_of(), History(7, [SESSION]))
     with pytest.raises(BadQuery):
         source.page("bars", parse_query(MINUTES | wrong))
 
