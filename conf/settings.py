@@ -290,6 +290,20 @@ class AgentSettings(_Section):
     )
 
 
+class OrdersSettings(_Section):
+    """The agent's decisions as orders of the paper account; never with money."""
+
+    enabled: bool = Field(
+        False, description="Send them, and keep what becomes of them in silver.orders"
+    )
+    usd_per_symbol: PositiveFloat = Field(
+        2_000.0, description="Bought for at most so much, in whole shares; sold: all"
+    )
+    lapse_after_s: PositiveFloat = Field(
+        30.0, description="A decision that is older is not sent any more"
+    )
+
+
 class SparkSettings(_Section):
     """The one Spark driver of a local run."""
 
@@ -370,6 +384,7 @@ class Settings(_Section):
     lake: LakeSettings = LakeSettings()
     latest: LatestSettings = LatestSettings()
     agent: AgentSettings = AgentSettings()
+    orders: OrdersSettings = OrdersSettings()
     spark: SparkSettings = SparkSettings()
     api: ApiSettings = ApiSettings()
     quality: QualitySettings = QualitySettings()

@@ -89,7 +89,11 @@ def read(flags: Mapping[str, object], root: Path) -> ChainMap[str, Given]:
 
 def _implied(given: Mapping[str, Given]) -> Layer:
     """Choose what follows from other choices."""
-    return {**_implied_symbols(given), **_implied_places(given)}
+    return {
+        **_implied_symbols(given),
+        **_implied_places(given),
+        **_implied_updates(given),
+    }
 
 
 def _implied_places(given: Mapping[str, Given]) -> Layer:
@@ -101,6 +105,15 @@ def _implied_places(given: Mapping[str, Given]) -> Layer:
         f"lake.{name}": Given(f"{var}/{folder}", "var: everything a local run writes")
         for name, folder in (("root", "lake"), ("checkpoints", "checkpoints"))
     }
+
+
+def _implied_updates(given: Mapping[str, Given]) -> Layer:
+    """Listen to what becomes of our orders."""
+    if "orders.enabled" not in given:
+        return {}
+    value = given["orders.enabled"].value
+    why = "orders.enabled: what becomes of them"
+    return {"alpaca.trade_updates": Given(value, why)}
 
 
 def _implied_symbols(given: Mapping[str, Given]) -> Layer:

@@ -2,9 +2,12 @@
 
 from urllib.parse import urlsplit
 
+from conf.errors import FixSetup
 from conf.kinesis import is_loopback
 from conf.settings import AlpacaSettings, Settings
 from producer.subscription import requested
+
+_PAPER_HOST = "paper-api.alpaca.markets"
 
 
 def feed_url(settings: AlpacaSettings) -> str:
@@ -33,7 +36,7 @@ def account_url(settings: AlpacaSettings) -> str:
         return settings.account_url
     if is_loopback(settings.url):
         return f"{settings.url.rstrip('/')}/stream"
-    return "wss://paper-api.alpaca.markets/stream"
+    return f"wss://{_PAPER_HOST}/stream"
 
 
 def trading_url(settings: AlpacaSettings) -> str:
@@ -41,6 +44,23 @@ def trading_url(settings: AlpacaSettings) -> str:
     address = urlsplit(account_url(settings))
     scheme = "https" if address.scheme == "wss" else "http"
     return f"{scheme}://{address.netloc}"
+
+
+def paper_url(settings: AlpacaSettings) -> str:
+    """Return ``trading_url`` of an account without money.
+
+    Raises:
+        FixSetup: It might have some: it is neither Alpaca's paper account nor local.
+    """
+    url = trading_url(settings)
+    address = urlsplit(url)
+    if is_loopback(url) or (address.scheme, address.hostname) == ("https", _PAPER_HOST):
+        return url
+    raise FixSetup(
+        "alpaca.account_url",
+        f"{url} is no paper account, and orders never go to another",
+        f"Leave it empty, or set it to wss://{_PAPER_HOST}/stream",
+    )
 
 
 def account_source(settings: AlpacaSettings) -> str:

@@ -27,11 +27,16 @@ from infra.local.state import (
     read,
     run_folder,
 )
+from producer.endpoints import paper_url
 
 SIMULATOR, PRODUCER, LAKE, EMULATOR = "simulator", "producer", "lake", "emulator"
 API, MINUTES, QUALITY = "api", "minutes", "quality"
-DRAIN_ORDER = (SIMULATOR, PRODUCER, LAKE, MINUTES, QUALITY, API, EMULATOR)
-"""The order of the flow: what comes first has nothing more to say to the next."""
+ORDERS = "paper_orders"
+DRAIN_ORDER = (ORDERS, SIMULATOR, PRODUCER, LAKE, MINUTES, QUALITY, API, EMULATOR)
+"""The order of the flow: what comes first has nothing more to say to the next.
+
+But orders end at once: nothing is traded that nobody watches.
+"""
 
 _HOST = "127.0.0.1"
 
@@ -49,6 +54,8 @@ def services(settings: Settings) -> list[Service]:
     found += [_api(settings), _lake(settings), _producer(settings)]
     if settings.lake.engine == "embedded":
         found.append(_minutes(settings))
+    if settings.orders.enabled:
+        found.append(_orders(settings))
     return [*found, _quality(settings)] if settings.quality.enabled else found
 
 
@@ -66,8 +73,11 @@ def require_setup(settings: Settings) -> None:
     """Go on only if every process will find what it needs.
 
     Raises:
-        FixSetup: A port is taken or belongs to no process, or there is no Java.
+        FixSetup: A port is taken or belongs to no process, orders would go to an
+            account with money, or there is no Java.
     """
+    if settings.orders.enabled:
+        paper_url(settings.alpaca)
     for key, port, address_key, address in _ports(settings):
         if urlsplit(address).port != port:
             raise FixSetup(
@@ -219,6 +229,23 @@ def _minutes(settings: Settings) -> Service:
         drain_rank=DRAIN_ORDER.index(MINUTES),
         state_file=state_file,
         awaited=False,
+    )
+
+
+def _orders(settings: Settings) -> Service:
+    state_file = run_folder(settings) / f"{ORDERS}.json"
+    return Service(
+        name=ORDERS,
+        command=_module("infra.paper_orders"),
+        environment=environment(settings),
+        ready=lambda: _is_live(state_file, LakeStatus),
+        ready_within_s=60,
+        # A request to the account may still be on its way.
+        drain_within_s=15,
+        drain_rank=DRAIN_ORDER.index(ORDERS),
+        state_file=state_file,
+        awaited=False,
+        vital=False,
     )
 
 

@@ -23,8 +23,8 @@ ALL = {channel: ["*"] for channel in ("trades", "quotes", "bars", "updatedBars")
 async def simulated(
     clock: Callable[[], int] = time.time_ns, **chosen: object
 ) -> AsyncIterator[int]:
-    """Run a simulator on a free port and yield the port."""
-    settings = SimulatorSettings(port=free_port(), **chosen)
+    """Run a simulator, on a free port unless told one, and yield the port."""
+    settings = SimulatorSettings(**{"port": free_port(), **chosen})
     async with running(settings, clock=clock):
         yield settings.port
 

@@ -59,6 +59,14 @@ def test_one_flag_can_set_several_settings():
     assert chosen.alpaca.daily_bars == []
 
 
+def test_who_sends_orders_listens_to_them_unless_told_otherwise():
+    assert not load().alpaca.trade_updates
+    assert load(orders__enabled=True).alpaca.trade_updates
+    assert not load(orders__enabled=False).alpaca.trade_updates
+    deaf = load(orders__enabled=True, alpaca__trade_updates=False)
+    assert not deaf.alpaca.trade_updates
+
+
 def test_every_flag_names_settings_that_exist():
     assert {key for keys in FLAGS.values() for key in keys} <= set(fields(Settings))
 

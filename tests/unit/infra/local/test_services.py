@@ -18,14 +18,23 @@ def test_each_process_starts_after_what_it_needs():
     ]
 
 
-def test_the_drain_follows_the_flow():
+def test_orders_end_at_once_and_the_drain_follows_the_flow():
     table = sorted(
-        services(configuration.load()), key=lambda service: service.drain_rank
+        services(configuration.load(orders__enabled=True)),
+        key=lambda service: service.drain_rank,
     )
     assert [service.name for service in table] == list(DRAIN_ORDER)
-    assert (
-        *("simulator", "producer", "lake", "minutes", "quality", "api", "emulator"),
-    ) == DRAIN_ORDER
+    first, *flow = DRAIN_ORDER
+    assert first == "paper_orders"
+    assert flow == [
+        *("simulator", "producer", "lake", "minutes", "quality", "api", "emulator")
+    ]
+
+
+def test_a_run_that_would_order_with_money_does_not_start():
+    live = {"alpaca__account_url": "wss://api.alpaca.markets/stream"}
+    with pytest.raises(FixSetup, match=r"alpaca\.account_url"):
+        require_setup(configuration.load(orders__enabled=True, **live))
 
 
 def test_alpaca_and_aws_need_no_double():
