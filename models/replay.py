@@ -80,9 +80,16 @@ class Replay:
             },
         )
 
-    def sample(self, count: int, seed: int) -> list[str]:
-        """Return the ids of some random signals, at most ``count``."""
-        ids = self._rows.find(SIGNALS, ("signal_id",), pc.scalar(True))["signal_id"]
+    def sample(self, count: int, seed: int, *, decided: bool = False) -> list[str]:
+        """Return the ids of some random signals, at most ``count``.
+
+        Args:
+            count: How many.
+            seed: Of the choice.
+            decided: Only of those with an action.
+        """
+        where = pc.field("action").is_valid() if decided else pc.scalar(True)
+        ids = self._rows.find(SIGNALS, ("signal_id",), where)["signal_id"]
         chosen = np.random.default_rng(seed).permutation(len(ids))[:count]
         return [str(name) for name in ids.sort().take(pa.array(chosen)).to_pylist()]
 

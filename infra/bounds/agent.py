@@ -8,9 +8,16 @@ SIGNALS = Run(
     (
         Bound(
             "signals-replayed",
-            "1,000 random live signals at 60 times the market's pace: replay otherwise",
+            "1,000 random live decisions at 60 times the pace: replay otherwise",
             ("replayed.differ",),
             0,
+        ),
+        Bound(
+            "signals-decisions",
+            "live-signals: decisions among those replayed",
+            ("replayed.sampled",),
+            1_000,
+            at_least=True,
         ),
         Bound(
             "signals-compacted",

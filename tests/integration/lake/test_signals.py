@@ -133,6 +133,8 @@ def test_signals_replay_to_the_byte_also_after_compaction(lived):
     found = [replay.replay(name) for name in replay.sample(20, seed=0)]
     assert [one.differences for one in found if not one.is_identical] == []
     assert len({one.stored_sha256 for one in found}) == 20
+    acted = [row["signal_id"] for row in lived.rows(SIGNALS) if row["action"]]
+    assert sorted(replay.sample(10**6, seed=0, decided=True)) == sorted(acted)
     with pytest.raises(FixSetup, match=r"is not in gold\.signals"):
         replay.replay(f"SPY/20261123T000000Z/{lived.version}")
 
