@@ -66,7 +66,8 @@ def _too_short(symbol: str, minutes: int) -> FixSetup:
     return FixSetup(
         FEATURES.name,
         f"{minutes} minutes of {symbol} exist, {LEAST_MINUTES} are needed",
-        "Let the pipeline run on, or study a file: `make train BARS=file.parquet`",
+        "Let the pipeline run on, let it begin with more of the simulator's past "
+        "(simulator.history_sessions=9), or study a file: `make train BARS=…`",
     )
 
 

@@ -135,9 +135,10 @@ def test_a_throttled_shard_loses_nothing(pipeline: Pipeline):
     assert [x.text for x in pipeline.stored()] == pipeline.truth()
 
 
-def test_heartbeats_and_the_session_before_are_published(pipeline: Pipeline):
+def test_heartbeats_and_the_sessions_before_are_published(pipeline: Pipeline):
     pipeline.settings |= {
         "SIMULATOR__HISTORY": "true",
+        "SIMULATOR__HISTORY_SESSIONS": "3",
         "SIMULATOR__SYMBOLS": "AAPL,MSFT",
         "ALPACA__TRADES": "AAPL,MSFT",
         "ALPACA__QUOTES": "AAPL",
@@ -163,7 +164,7 @@ def test_heartbeats_and_the_session_before_are_published(pipeline: Pipeline):
     assert {bar["T"] for bar in bars} == {"b"}
     assert first[0].header.epoch == f"history-{min(bar['t'] for bar in bars)}"
     assert {bar["S"] for bar in bars} == {"AAPL", "MSFT"}
-    assert len({(bar["S"], bar["t"]) for bar in bars}) == len(bars)
+    assert len({(bar["S"], bar["t"]) for bar in bars}) == len(bars) == 2 * 3 * 390
 
 
 def test_refused_keys_end_with_exit_code_2_and_one_line(pipeline: Pipeline):
