@@ -5,8 +5,8 @@ of them it reflects. Where the two differ the window is counted from effective t
 as far as the query has read: nothing else need be remembered, whatever is restarted.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -162,45 +162,18 @@ def count_effective(
         }
         db.register("windows", pa.table(keys))
         db.execute(_SELECT)
-        meant = _rows(db, "SELECT * FROM matched")
+        meant = [Correction.of(row) for row in _rows(db, "SELECT * FROM matched")]
         named = [_trade(row) for row in _rows(db, "SELECT * FROM named")]
-        resolution = resolve(named, map(_correction, meant))
+        resolution = resolve(named, meant)
         now = [trade for trade in resolution.replaced.values() if trade is not None]
         db.register("replaced", _keys(list(resolution.replaced)))
         db.register("corrected", _table(now))
-        reflected = Counter(_reflected(meant, named))
+        found = (resolution.matches[correction].trade for correction in meant)
+        reflected = Counter(
+            (trade.symbol, _minute(trade.event_time_ns)) for trade in found if trade
+        )
         counts = {window: reflected[window] for window in windows}
         return Counted(_rows(db, _PARTIALS), counts)
-
-
-def _reflected(matched: Sequence[Row], named: Iterable[Trade]) -> Iterator[Key]:
-    """Yield the window of each correction whose trade is there to be counted.
-
-    The stream and a backfill may both tell of one, as messages of two times: the second
-    changes nothing, and is reflected all the same.
-
-    Args:
-        matched: Rows of ``silver.corrections``.
-        named: The trades at their times, as reported.
-    """
-    ids = defaultdict[tuple[str, str, int], set[int | None]](set)
-    for trade in named:
-        ids[trade.symbol, trade.exchange, trade.event_time_ns].add(trade.trade_id)
-    for row in matched:
-        if _place(row) in ids:
-            ids[_place(row)].add(row["corrected_trade_id"])
-    for row in matched:
-        if row["trade_id"] in ids.get(_place(row), ()):
-            yield row["symbol"], _minute(row["trade_event_time_ns"])
-
-
-def _place(correction: Row) -> tuple[str, str, int]:
-    """Return symbol, venue and event time of the trade that is meant."""
-    return (
-        correction["symbol"],
-        correction["exchange"],
-        correction["trade_event_time_ns"],
-    )
 
 
 # Times are compared as integers: microseconds of the venue's clock.
@@ -287,20 +260,6 @@ def _trade(row: Row) -> Trade:
     return Trade(
         **{name: row[name] for name in _TRADE if name != "conditions"},
         conditions=None if codes is None else tuple(codes),
-    )
-
-
-def _correction(row: Mapping[str, Any]) -> Correction:
-    common = {name: row[name] for name in (*_KEY, "price", "size")}
-    if row["corrected_trade_id"] is None:
-        return Correction(**common)
-    codes = row["corrected_conditions"]
-    return Correction(
-        **common,
-        corrected_trade_id=row["corrected_trade_id"],
-        corrected_price=row["corrected_price"],
-        corrected_size=row["corrected_size"],
-        corrected_conditions=None if codes is None else tuple(codes),
     )
 
 

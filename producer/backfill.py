@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any, Protocol
@@ -11,12 +11,11 @@ from typing import Any, Protocol
 from conf.errors import RetryLater
 from conf.logs import get_logger
 from conf.market.gaps import GapTransition
-from conf.market.rfc3339 import parse_ns
-from conf.market.wire import CHANNEL_OF_TYPE
 from conf.settings import Settings
 from producer import order_history, order_updates
 from producer.attempts import Attempts
 from producer.endpoints import is_always_open
+from producer.findings import Findings
 from producer.gaps import Gap, Ledger
 from producer.history_pages import HistoryPages
 from producer.history_process import HistoryProcess, NoHistory, Page, Throttled
@@ -25,8 +24,8 @@ from producer.order_updates import Order
 from producer.protocol import Message
 from producer.rates import Rates
 from producer.relay import Frame, Row
-from producer.rows import Rows
 from producer.seen import Seen
+from producer.told import Told
 
 ORDERS, NOTHING = "orders", "nothing"
 RESOURCES = {
@@ -60,6 +59,12 @@ class Outlet(Protocol):
 
     def market_ns(self) -> int:
         """Return the market time."""
+
+    def payloads(self, since_ns: int) -> Iterator[bytes]:
+        """Yield the records that the stream has or will have, in any thread.
+
+        Those received at a market time or later; as far as they are still on disk.
+        """
 
     def symbols(self) -> list[str]:
         """Return every symbol that the feed told of, for a gap of all."""
@@ -95,6 +100,11 @@ class Backfill:
         self.rows_total = 0
         self.lost_total = 0
 
+    @property
+    def since_ns(self) -> int:
+        """From which market time on history may be asked for ticks."""
+        return self._pages.since_ns(self._ledger.since_ns(self._outlet.market_ns()))
+
     async def run(self) -> None:
         """Fill for ever; the history process lives only while there is a gap."""
         while True:
@@ -123,7 +133,7 @@ class Backfill:
             except RetryLater as error:
                 least_s = error.wait_s if isinstance(error, Throttled) else 0.0
                 attempts.postpone(time.monotonic(), least_s)
-                self._wait(left, attempts, str(error), Counter())
+                self._wait(left, attempts, str(error))
                 self._tell(gaps[0].outage)
                 return
             # before anything else: a mark must not know of an end that nobody told
@@ -143,7 +153,7 @@ class Backfill:
         found = await self._publish(resource, gaps)
         waiting: dict[str, list[Gap]] = {}
         for gap in gaps:
-            rows = _rows_of(gap, found)
+            rows = found.count(gap)
             verdict = judge(
                 gap,
                 rows,
@@ -168,13 +178,18 @@ class Backfill:
             self._settle(gap, Verdict("closed_market") if is_closed else lost, 0)
 
     def _wait(
-        self, gaps: list[Gap], attempts: Attempts, detail: str, found: Counter[str]
+        self,
+        gaps: list[Gap],
+        attempts: Attempts,
+        detail: str,
+        found: Findings | None = None,
     ) -> None:
         """Say that gaps are late, or lost when it has been too long."""
         waited_s = attempts.waited_s(time.monotonic())
         for gap in gaps:
             if waited_s >= self._settings.give_up_after_s:
-                self._settle(gap, Verdict("lost", detail), _rows_of(gap, found))
+                rows = found.count(gap) if found else 0
+                self._settle(gap, Verdict("lost", detail), rows)
             elif waited_s >= self._settings.late_after_s:
                 now_ns = self._outlet.market_ns()
                 self._transitions += self._ledger.delay(gap, detail, now_ns)
@@ -206,39 +221,36 @@ class Backfill:
         self.rows_total += rows
         self._settle(gap, Verdict("backfilled"), rows)
 
-    async def _publish(self, resource: str, gaps: list[Gap]) -> Counter[str]:
-        """Publish everything of an interval; return how many messages of each route."""
+    async def _publish(self, resource: str, gaps: list[Gap]) -> Findings:
+        """Publish what an interval hid.
+
+        And of some time before, for a message may have been delayed into it.
+        """
         first = gaps[0]
         from_ns, to_ns = first.from_ns, first.to_ns or first.from_ns
-        rows = Rows(self._seen, from_ns, to_ns)
-        found: Counter[str] = Counter()
-        asked = {gap.channel for gap in gaps}
-        epoch = f"backfill-{first.outage}-{resource}"
-        numbers = count()
+        told = await asyncio.to_thread(self._told, self._pages.since_ns(from_ns))
+        for amendment in told.amendments:
+            self._seen.note(amendment, self._outlet.market_ns())
+        findings = Findings(resource, gaps, self._seen, told)
+        epoch, numbers = f"backfill-{first.outage}-{resource}", count()
         symbols = self._symbols(gaps)
         async for page in self._pages.of(resource, symbols, from_ns, to_ns):
-            receive_ns = time.time_ns()
-            frame = Frame(epoch, next(numbers), receive_ns, b"")
-            rows.start_page()
-            waiting: list[Row] = []
-            for symbol, fields in _flat(page):
-                for row in rows.of(resource, symbol, fields):
-                    channel = CHANNEL_OF_TYPE[row.message.head.type or ""]
-                    if channel not in asked:
-                        continue
-                    waiting.append(row)
-                    if channel == "trades":
-                        self._seen.traded(symbol, parse_ns(fields["t"]))
-                    if _is_inside(row, channel, from_ns, to_ns):
-                        found.update((f"{channel}/{symbol}", f"{channel}/*"))
-                if len(waiting) >= _ROWS_AT_ONCE:
-                    await self._outlet.publish(frame, waiting)
-                    self.rows_total += len(waiting)
-                    waiting = []
-            await self._outlet.publish(frame, waiting)
-            self.rows_total += len(waiting)
-        self._remember(rows.bars)
-        return found
+            frame = Frame(epoch, next(numbers), time.time_ns(), b"")
+            findings.rows.start_page()
+            found = list(_flat(page))
+            for low in range(0, len(found), _ROWS_AT_ONCE):
+                news = list(findings.news(found[low : low + _ROWS_AT_ONCE]))
+                await self._outlet.publish(frame, news)
+                self.rows_total += len(news)
+        self._remember(findings.rows.bars)
+        return findings
+
+    def _told(self, since_ns: int) -> Told:
+        try:
+            return Told.of(self._outlet.payloads(since_ns), since_ns)
+        except OSError as error:
+            _log.warning("all is told again: the spool cannot be read", reason=error)
+            return Told()
 
     def _remember(self, bars: list[Message]) -> None:
         """Note bars as if the feed had told them: a later gap may restate them."""
@@ -259,17 +271,6 @@ class Backfill:
         return await self._history.sessions(
             (first - margin).date().isoformat(), (last + margin).date().isoformat()
         )
-
-
-def _is_inside(row: Row, channel: str, from_ns: int, to_ns: int) -> bool:
-    """Tell whether a message was hidden by the gap: bars come after their minute."""
-    if channel in RESOURCES["bars"] or channel in ("corrections", "cancelErrors"):
-        return True
-    return from_ns <= parse_ns(row.message.head.event_time or "") < to_ns
-
-
-def _rows_of(gap: Gap, found: Counter[str]) -> int:
-    return found[f"{gap.channel}/{gap.symbol}"]
 
 
 def _flat(page: Page) -> Iterable[tuple[str, dict[str, Any]]]:

@@ -61,6 +61,11 @@ class Ledger:
         """How many symbols of channels do not come at present."""
         return len(self._open)
 
+    def since_ns(self, now_ns: int) -> int:
+        """Return when the oldest gap that is not settled began; now without one."""
+        gaps = (*self._open.values(), *self._over.values())
+        return min((gap.from_ns for gap in gaps), default=now_ns)
+
     def restore(self, outages: Iterable[Outage], received_until_ns: int) -> None:
         """Take over what an earlier producer knew.
 

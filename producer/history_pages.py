@@ -25,6 +25,10 @@ class HistoryPages:
         self._feed, self._history = settings.alpaca.feed, history
         self._lookback_ns = settings.backfill.lookback_s * _NS_PER_S
 
+    def since_ns(self, from_ns: int) -> int:
+        """Return from when on ticks are asked for, of an interval that begins then."""
+        return max(0, from_ns - self._lookback_ns)
+
     async def of(
         self, resource: str, symbols: list[str], from_ns: int, to_ns: int
     ) -> AsyncIterator[Page]:
@@ -50,12 +54,12 @@ class HistoryPages:
 
     def _query(self, resource: str, from_ns: int, to_ns: int) -> dict[str, str]:
         query = {"end": format_ns(to_ns), "limit": str(PAGE_ROWS), "sort": "asc"}
-        lookback_ns = self._lookback_ns
+        since_ns = self.since_ns(from_ns)
         if resource == "bars":
             # as the feed sends them: split-adjusted ones would be other bars
             query |= {"timeframe": "1Min", "adjustment": "raw"}
-            lookback_ns = _BARS_LOOKBACK_NS
+            since_ns = max(0, from_ns - _BARS_LOOKBACK_NS)
         if self._feed != "test":
             query["feed"] = self._feed
-        query["start"] = format_ns(max(0, from_ns - lookback_ns))
+        query["start"] = format_ns(since_ns)
         return query

@@ -110,6 +110,7 @@ class Producer:
             memory_bytes=kinesis.queue_max_bytes,
             now_ms=_now_ms(),
         )
+        self._spool.keep_from_s = 0.0  # until the gaps of an earlier run are known
         self._sender = Sender(
             put,
             Backoff(_SEND_FIRST_WAIT_S, _SEND_MAX_WAIT_S),
@@ -230,6 +231,10 @@ class Producer:
         self.store(records)
         return len(records)
 
+    def payloads(self, since_ns: int) -> Iterator[bytes]:
+        """Yield the spooled records received at a market time or later, and others."""
+        return self._spool.payloads(self._wall_s(since_ns))
+
     def announce(self, transitions: list[GapTransition]) -> None:
         """Take transitions of gaps for the stream, after all that was received."""
         now = time.time_ns(), self.market_ns(), _now_ms()
@@ -293,12 +298,16 @@ class Producer:
         while True:
             await asyncio.sleep(1)
             self._mind_the_disk()
+            self._spool.keep_from_s = self._wall_s(self._backfill.since_ns)
             if self._feed.state == "live":
                 live_s = min(1.0, time.monotonic() - self._feed.live_since_s)
                 self._rates.update(self._relay.counts(), live_s)
             if not self._draining:
                 self.store(self._batcher.close_all() + self._heartbeat())
             self._write_status()
+
+    def _wall_s(self, market_ns: int) -> float:
+        return time.time() - (self.market_ns() - market_ns) / 1e9
 
     def _heartbeat(self) -> list[Record]:
         # what is on this disk alone, and what became of gaps by it, goes down with it

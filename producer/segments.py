@@ -96,9 +96,11 @@ class Segments:
         """Number of the file that is written to; None before the first write."""
         return self._active
 
-    def read_all(self) -> Iterator[Stored]:
-        """Yield every whole entry, oldest first."""
-        for segment in sorted(self._sizes):
+    def read_all(self, since_s: float = 0.0) -> Iterator[Stored]:
+        """Yield every whole entry of files written since, epoch s, oldest first."""
+        for segment in self.segments():
+            if self.written_s(segment) < since_s:
+                continue
             content = self._path(segment).read_bytes()
             offset = 0
             while (entry := _decode(content, segment, offset)) is not None:
@@ -149,6 +151,10 @@ class Segments:
         """Delete a file that nobody needs any more."""
         self._path(segment).unlink(missing_ok=True)
         self._sizes.pop(segment, None)
+
+    def written_s(self, segment: int) -> float:
+        """Return when a file was last written to, epoch s."""
+        return self._path(segment).stat().st_mtime
 
     def segments(self) -> list[int]:
         """Return the numbers of the files, oldest first."""

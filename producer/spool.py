@@ -5,13 +5,15 @@
 Appending never waits. All that came while the disk was busy is written by one call and
 one fsync. With every commit goes a mark: up to where everything received is on disk,
 which records Kinesis has, and what the gap ledger knows. A process that was killed
-finds there what to send again, byte for byte, and what it has missed.
+finds there what to send again, byte for byte, and what it has missed. What Kinesis has
+can be kept for a while: it says what need not be told again.
 """
 
 import asyncio
+import math
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -71,6 +73,8 @@ class Spool:
         self.problem: str | None = None
         """Why the disk takes nothing; None when it does."""
         self.commit_ms = 0.0
+        self.keep_from_s = math.inf
+        """Files written since, epoch s, stay while less than half of the bound is."""
         self._recover(now_ms)
 
     @property
@@ -102,6 +106,12 @@ class Spool:
                 del self._marks[1::2]
         self._arrived.set()
         self._idle.clear()
+
+    def payloads(self, since_s: float) -> Iterator[bytes]:
+        """Yield the records of files written since, epoch s; in any thread."""
+        for entry in self._segments.read_all(since_s):
+            if entry.kind == RECORD:
+                yield entry.body
 
     async def run(self) -> None:
         """Commit for ever."""
@@ -162,9 +172,14 @@ class Spool:
             while entries and entries[0].is_stored:
                 entries.popleft()
             # the active file has the newest mark
-            if not entries and self._segments.active not in (None, segment):
+            is_done = self._segments.active not in (None, segment)
+            if is_done and not entries and not self._is_kept(segment):
                 self._in_segment.pop(segment, None)
                 self._segments.drop(segment)
+
+    def _is_kept(self, segment: int) -> bool:
+        has_room = self.problem is None and self.disk_bytes < self._max_bytes / 2
+        return has_room and self._segments.written_s(segment) >= self.keep_from_s
 
     def _encoded_mark(self) -> bytes:
         marked = _Marked(self.mark or Mark(), self.outbox.stored_until)

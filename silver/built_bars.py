@@ -4,7 +4,7 @@
 what a bar has become is compared with the revision that was last written of it.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -101,26 +101,7 @@ def matched(rows: pa.Table) -> list[tuple[Window, Correction]]:
     """
     known = rows.filter(pc.equal(rows["match_state"], "matched")).to_pylist()
     windows = (window_of(row["symbol"], row["trade_event_time_ns"]) for row in known)
-    return list(zip(windows, corrections_of(known), strict=True))
-
-
-def corrections_of(rows: Iterable[Mapping[str, Any]]) -> list[Correction]:
-    """Return the corrections of rows of ``silver.corrections``."""
-    return [
-        Correction(
-            row["symbol"],
-            row["exchange"],
-            row["event_time_ns"],
-            row["trade_id"],
-            row["price"],
-            row["size"],
-            row["corrected_trade_id"],
-            row["corrected_price"] or 0.0,
-            row["corrected_size"] or 0,
-            _codes(row["corrected_conditions"]),
-        )
-        for row in rows
-    ]
+    return list(zip(windows, map(Correction.of, known), strict=True))
 
 
 def _codes(conditions: list[str] | None) -> tuple[str, ...] | None:

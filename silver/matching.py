@@ -1,20 +1,14 @@
 """Finds the trade that each correction and cancel means.
 
-A message names its trade by symbol, venue, id, price and size; its time is its own, so
-the trade is looked up on the trading date. The trade may come after its correction,
-venues that are merged into one code repeat ids, and a corrected trade can be corrected
-again. Hence a state: ``pending`` while no trade fits, ``ambiguous`` while several do,
-``matched``. Each change of state is a row of its own.
-
-A correction may be told twice, by the stream and by a backfill, as messages of two
-times: both mean the trade that one of them found, in whatever order they come.
+``conf.market.effective_trades`` has the rule; here is what was known when. The trade
+may come after its correction, venues that are merged into one code repeat ids, and a
+corrected trade can be corrected again. Hence a state: ``pending`` while no trade fits,
+``ambiguous`` while several do, ``matched``. Each change of state is a row of its own.
 """
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any, cast
-from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -24,37 +18,26 @@ from conf.lake.commit import Committer, Transaction
 from conf.lake.read import scan
 from conf.lake.roots import table_uri
 from conf.lake.tables import CORRECTIONS, TRADES
+from conf.market.effective_trades import Correction, Trade, resolve
 from conf.settings import LakeSettings
 from silver.corrections import PENDING
 
 AMBIGUOUS, MATCHED = "ambiguous", "matched"
-NEW_YORK = ZoneInfo("America/New_York")
-_EVENING = timedelta(hours=4)
 
 _MESSAGE = ("symbol", "event_time_ns", "message_hash")
 
 Row = Mapping[str, Any]
 Rows = Sequence[Row]
-Print = tuple[date, str, str, int, float, int]
-"""Trading date, symbol, venue, id, price and size: how a message names a trade."""
-Known = tuple[int, datetime]
-"""A trade's event time in ns, and the market clock since when it is known."""
 
 TRADE_COLUMNS = (
     "symbol",
     "exchange",
     "trade_id",
+    "event_time_ns",
     "price",
     "size",
-    "event_time",
-    "event_time_ns",
     "market_time",
 )
-
-
-def trading_date(moment: datetime) -> date:
-    """Return the date of the session; the night from 20:00 in New York is the next."""
-    return (moment.astimezone(NEW_YORK) + _EVENING).date()
 
 
 def match_corrections(lake: LakeSettings, committer: Committer) -> int:
@@ -68,8 +51,9 @@ def match_corrections(lake: LakeSettings, committer: Committer) -> int:
     if not days:
         return 0
     recent = f"day >= DATE '{max(days) - timedelta(days=1)}'"
-    columns = (*_MESSAGE, "trade_id", "match_state")
-    ids = _unmatched(scan(lake.root, CORRECTIONS, columns=columns, where=recent))
+    columns = (*_MESSAGE, "trade_id", "corrected_trade_id", "match_state")
+    states = scan(lake.root, CORRECTIONS, columns=columns, where=recent)
+    ids = _with_origins(_unmatched(states), states)
     if not ids:
         return 0
     # What replaced or took away one of these trades decides with them.
@@ -83,7 +67,7 @@ def match_corrections(lake: LakeSettings, committer: Committer) -> int:
     return committer.insert_missing(CORRECTIONS, states, once).rows
 
 
-def _unmatched(states: pa.Table) -> list[int]:
+def _unmatched(states: pa.Table) -> set[int]:
     """Return the trade ids of the corrections that no row says are matched."""
     is_matched = pc.equal(states["match_state"], MATCHED)
     messages = (
@@ -92,7 +76,17 @@ def _unmatched(states: pa.Table) -> list[int]:
         .aggregate([("matched", "any")])
     )
     waiting = messages.filter(pc.invert(messages["matched_any"]))
-    return cast("list[int]", waiting["trade_id"].unique().to_pylist())
+    return set(waiting["trade_id"].to_pylist())
+
+
+def _with_origins(ids: set[int], states: pa.Table) -> set[int]:
+    """Return trade ids, those that were corrected to them, and so on to the first."""
+    while True:
+        made = pc.is_in(states["corrected_trade_id"], pa.array(ids, pa.int64()))
+        origins = set(states.filter(made)["trade_id"].to_pylist()) - ids
+        if not origins:
+            return ids
+        ids = ids | origins
 
 
 def _trades_meant_by(lake: LakeSettings, corrections: Rows) -> Rows:
@@ -126,60 +120,23 @@ def match(corrections: Rows, trades: Rows) -> list[dict[str, Any]]:
         Rows of ``silver.corrections``. ``known_time`` is the market clock when both
         the message and what it means had been received.
     """
-    held = _held(trades)
-    told: dict[tuple[Print, Print], Known] = {}
+    told = [(Correction.of(row), row) for row in _newest_states(corrections)]
+    reported = [(_trade(row), row) for row in trades]
+    received = {known: row["market_time"] for known, row in (*reported, *told)}
+    resolution = resolve((trade for trade, _ in reported), (each for each, _ in told))
     changed = []
-    for row in _newest_states(corrections):
-        says = _named(row, ""), _named(row, "corrected_")
-        bearers = held[_named(row, "")]
-        again = [told[says]] if says in told else []
-        following = _following(row, bearers or again)
-        if following["match_state"] != row["match_state"]:
-            changed.append(following)
-        if following["match_state"] == MATCHED:
-            root = following["trade_event_time_ns"]
-            if not again or any(trade[0] == root for trade in bearers):
-                _replace(held, following)
-            told[says] = root, following["known_time"]
+    for correction, row in told:
+        match = resolution.matches[correction]
+        if match.basis and match.state != row["match_state"] != MATCHED:
+            known_time = max(row["market_time"], *map(received.get, match.basis))
+            root = match.trade and match.trade.event_time_ns
+            following = {"match_state": match.state, "trade_event_time_ns": root}
+            changed.append({**row, **following, "known_time": known_time})
     return changed
 
 
-def _held(trades: Rows) -> defaultdict[Print, list[Known]]:
-    """Return the trades by how a message names them."""
-    held = defaultdict[Print, list[Known]](list)
-    for row in trades:
-        held[_named(row, "")].append((row["event_time_ns"], row["market_time"]))
-    return held
-
-
-def _following(row: Row, meant: list[Known]) -> dict[str, Any]:
-    """Return the state of a correction, given the trades that it may mean."""
-    if not meant or row["match_state"] == MATCHED:
-        return dict(row)
-    known_time = max(row["market_time"], *(known for _, known in meant))
-    state, root = (MATCHED, meant[0][0]) if len(meant) == 1 else (AMBIGUOUS, None)
-    following = {"match_state": state, "trade_event_time_ns": root}
-    return {**row, **following, "known_time": known_time}
-
-
-def _replace(held: defaultdict[Print, list[Known]], row: Row) -> None:
-    """Take a trade away and put in its place what corrects it, if anything does."""
-    root = row["trade_event_time_ns"]
-    meant = held[_named(row, "")]
-    meant[:] = [trade for trade in meant if trade[0] != root]
-    if row["corrected_trade_id"] is not None:
-        held[_named(row, "corrected_")].append((root, row["known_time"]))
-
-
-def _named(row: Row, prefix: str) -> Print:
-    return (
-        trading_date(row["event_time"]),
-        row["symbol"],
-        row["exchange"],
-        row[f"{prefix}trade_id"],
-        row[f"{prefix}price"],
-        row[f"{prefix}size"],
-    )
+def _trade(row: Row) -> Trade:
+    return Trade(*(row[name] for name in TRADE_COLUMNS[:-1]))
 
 
 def _newest_states(corrections: Iterable[Row]) -> list[Row]:

@@ -198,7 +198,7 @@ def test_a_cancel_nine_hours_later_leaves_its_minute_without_the_trade():
     )
     changed = {ns for ns in before.keys() | after.keys() if before[ns] != after.get(ns)}
 
-    assert resolution.matches == {cancel: Match("matched", meant)}
+    assert resolution.matches == {cancel: Match("matched", meant, (meant,))}
     assert meant.event_time_ns == minute_ns + 6_055_000_000
     assert changed == {minute_ns}
     assert (

@@ -11,14 +11,13 @@ from conf.lake.read import connect
 from conf.lake.tables import BARS, FEATURES, QUOTES, RECORDS, TRADES
 from conf.market import wire
 from conf.market.bars import minute_bars, to_records
-from conf.market.effective_trades import resolve
+from conf.market.effective_trades import Correction, resolve
 from conf.market.indicators import FEATURES as VALUES
 from conf.market.sessions import load_sessions
 from producer.relay import HEARTBEAT_KEY
 from silver.bar_revisions import Revision
 from silver.built_bars import (
     SOURCE,
-    corrections_of,
     nanoseconds,
     trades_of,
     values_of,
@@ -58,7 +57,7 @@ def true_bars(script):
             schema=TRADES.schema,
         )
     )
-    resolution = resolve(trades, corrections_of(script.corrections))
+    resolution = resolve(trades, map(Correction.of, script.corrections))
     now = list(resolution.apply(trades))
     bars = minute_bars(to_records(now, SYMBOLS), SYMBOLS)
     return {

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -48,6 +49,9 @@ class Outlet:
 
     def market_ns(self) -> int:
         return MINUTE + 200 * SECOND_NS
+
+    def payloads(self, _: int) -> Iterator[bytes]:
+        return iter(())
 
     def symbols(self) -> list[str]:
         return []

@@ -169,6 +169,30 @@ async def test_files_go_when_all_their_records_are_acknowledged(
     box.close()
 
 
+async def test_what_kinesis_has_is_kept_for_a_while_if_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(segments, "SEGMENT_BYTES", 1_000)
+    told = [record.data for record in records(20)] * 10
+
+    async def stored(box: Spool, keep_from_s: float) -> list[bytes]:
+        async with committing(box):
+            box.keep_from_s = keep_from_s
+            await committed(box, *[records(20)] * 10)
+            acknowledge(box, 1000)
+            await committed(box, [], [])
+            return list(box.payloads(keep_from_s))
+
+    assert await stored(spool(tmp_path / "wide"), 0.0) == told
+    assert len(await stored(spool(tmp_path / "tight", 5_000), 0.0)) < 100
+    async with committing(spool(tmp_path / "wide")) as box:
+        assert (waiting(box), list(box.payloads(0.0))) == ([], told)
+        assert list(box.payloads(time.time() + 60)) == []
+        box.keep_from_s = time.time() + 60
+        await committed(box, [], [])
+        assert len(list((tmp_path / "wide").glob("*.spool"))) == 1
+
+
 async def test_above_its_bound_it_is_full_until_well_below(tmp_path: Path, monkeypatch):
     monkeypatch.setattr(segments, "SEGMENT_BYTES", 1_000)
     async with committing(spool(tmp_path, max_bytes=5_000)) as box:

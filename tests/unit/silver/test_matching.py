@@ -1,6 +1,6 @@
 """Which trade a correction means: none yet, one, or several."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from silver.matching import match, trading_date
+from silver.matching import match
 
 NOON = datetime(2026, 11, 23, 17, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -23,7 +23,6 @@ def trade(trade_id: int = 1, moment: datetime = NOON, **fields: Any) -> dict[str
         "trade_id": trade_id,
         "price": 126.55,
         "size": 100,
-        "event_time": moment,
         "event_time_ns": int(moment.timestamp()) * 10**9 + 7,
         "market_time": moment + SECOND,
     }
@@ -31,7 +30,8 @@ def trade(trade_id: int = 1, moment: datetime = NOON, **fields: Any) -> dict[str
 
 
 def cancel(trade_id: int = 1, moment: datetime = NOON + HOUR, **fields: Any) -> dict:
-    none = dict.fromkeys(("corrected_trade_id", "corrected_price", "corrected_size"))
+    names = ("trade_id", "price", "size", "conditions")
+    none = dict.fromkeys(f"corrected_{name}" for name in names)
     state = {"match_state": "pending", "trade_event_time_ns": None}
     made = trade(trade_id, moment) | none | state | {"message_hash": next(_hashes)}
     return made | {"known_time": made["market_time"]} | fields
@@ -69,7 +69,7 @@ def test_a_correction_before_its_trade_is_matched_when_the_trade_comes():
         {"trade_id": 2},
         {"price": 126.56},
         {"size": 99},
-        {"event_time": NOON - timedelta(days=1)},
+        {"moment": NOON - timedelta(days=1)},
     ],
 )
 def test_a_trade_that_differs_in_one_field_is_another(other: dict[str, Any]):
@@ -85,6 +85,28 @@ def test_several_trades_are_ambiguous_until_one_is_left():
     assert match([first, ambiguous], twins) == []
     (row,) = match([first, ambiguous], twins[:1])
     assert states([row]) == [("matched", twins[0]["event_time_ns"])]
+
+
+def test_what_was_matched_keeps_its_trade_when_another_of_its_name_comes():
+    first, second = correct(1, by=2), cancel(2, moment=NOON + HOUR + SECOND)
+    (matched,) = match([first], [trade()])
+    twins = [trade(), trade(moment=NOON + SECOND)]
+
+    (row,) = match([first, matched, second], twins)
+    assert states([row]) == [("matched", trade()["event_time_ns"])]
+    (again,) = match([first, matched, cancel(1)], twins)
+    assert states([again]) == [("matched", twins[1]["event_time_ns"])]
+
+
+def test_what_is_told_again_is_known_since_it_came_whatever_came_after():
+    told = [
+        correct(1, by=2, moment=NOON + HOUR),
+        correct(1, by=2, moment=NOON + HOUR + SECOND),
+        cancel(2, moment=NOON + 2 * HOUR),
+    ]
+    known = [row["known_time"] for row in match(told, [trade()])]
+
+    assert known == [row["market_time"] for row in told]
 
 
 def test_a_chain_leads_back_to_the_first_trade():
@@ -156,9 +178,23 @@ def test_matching_in_two_steps_is_matching_in_one(order: list[int], cut: int):
     assert sorted(first + then, key=lambda row: row["message_hash"]) == at_once
 
 
-def test_the_evening_in_new_york_belongs_to_the_next_trading_date():
-    # 20:00 in New York is 01:00 UTC in winter and 00:00 UTC in summer
-    assert trading_date(datetime(2026, 11, 24, 0, 59, tzinfo=UTC)) == date(2026, 11, 23)
-    assert trading_date(datetime(2026, 11, 24, 1, 0, tzinfo=UTC)) == date(2026, 11, 24)
-    assert trading_date(datetime(2026, 7, 1, 0, 0, tzinfo=UTC)) == date(2026, 7, 1)
-    assert trading_date(datetime(2026, 7, 1, 12, 0, tzinfo=UTC)) == date(2026, 7, 1)
+@given(st.permutations([*range(8)]), st.sets(st.integers(1, 7)))
+def test_a_chain_told_twice_in_any_order_and_steps_leads_back(
+    order: list[int], cuts: set[int]
+):
+    # by the stream as it happens, and by a backfill with the time of the trade
+    steps = [correct(i, by=i + 1, moment=NOON + i * SECOND) for i in range(1, 4)]
+    steps += [cancel(4, moment=NOON + HOUR)]
+    told = [
+        *steps,
+        *(row | {"event_time_ns": trade()["event_time_ns"]} for row in steps),
+    ]
+    known: list[dict[str, Any]] = []
+    low = 0
+    for high in sorted({*cuts, len(order)}):
+        known += [told[place] for place in order[low:high]]
+        known += match(known, [trade()])
+        low = high
+    matched = [row for row in known if row["match_state"] == "matched"]
+
+    assert states(matched) == [("matched", trade()["event_time_ns"])] * len(told)

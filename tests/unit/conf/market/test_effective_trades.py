@@ -75,7 +75,8 @@ def test_a_chain_ends_with_the_cancel_of_what_was_corrected():
     assert effective([first], chain[:2]) == [third]
     assert effective([first], chain) == []
     assert resolve([first], chain).matches == {
-        each: Match("matched", first) for each in chain
+        each: Match("matched", first, (first, *chain[:number]))
+        for number, each in enumerate(chain)
     }
 
 
@@ -120,6 +121,38 @@ def test_of_two_corrections_of_one_trade_the_earlier_takes_it():
 
     assert states([trade(1)], [later, earlier]) == ["pending", "matched"]
     assert effective([trade(1)], [later, earlier]) == [trade(2, 11.0)]
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_what_is_told_twice_changes_its_trade_once(order):
+    told = [correct(trade(1), 2, 11.0, at_s=at_s) for at_s in (0, 9)]
+    later = cancel(trade(2, 11.0), at_s=10)
+    messages = [told[place] for place in order]
+
+    assert states([trade(1)], [*messages, later]) == ["matched"] * 3
+    assert effective([trade(1)], messages) == [trade(2, 11.0)]
+    assert effective([trade(1)], [*messages, later]) == []
+
+
+def test_what_is_told_again_means_no_other_trade_that_took_the_name():
+    first, other = trade(1), trade(5, 12.0)
+    told = [correct(first, 2, 11.0, at_s=at_s) for at_s in (1, 9)]
+    renamed = correct(other, 1, 10.0, at_s=2)
+
+    assert states([first, other], [*told, renamed]) == ["matched"] * 3
+    assert effective([first, other], [*told, renamed]) == [trade(2, 11.0), first]
+
+
+def test_a_correction_that_found_its_trade_keeps_it():
+    both = [trade(1, at_s=0), trade(1, at_s=1)]
+    found = msgspec.structs.replace(
+        correct(trade(1), 2, 11.0, at_s=9), trade_event_time_ns=both[0].event_time_ns
+    )
+    earlier = cancel(trade(1), at_s=5)
+
+    assert effective(both, [found]) == [trade(2, 11.0), both[1]]
+    assert effective(both, [found, earlier]) == [trade(2, 11.0)]
+    assert states(both[:1], [found, earlier]) == ["matched", "pending"]
 
 
 def test_a_correction_of_conditions_alone_counts_once_and_can_be_cancelled():
@@ -194,18 +227,28 @@ def slow_count(reported, messages):
     """Take the earliest message that means one trade, again and again from the top."""
     heads = [[each, each] for each in reported]  # as reported, as now
     remaining = sorted(set(messages), key=when)
-    matches = {}
+    matches, told = {}, {}
+
+    def meant_by(message):
+        known = told.get(said(message))
+        return [
+            head
+            for head in heads
+            if means(message, head[1]) and known in (None, head[0])
+        ]
+
     while found := next(
         (
             (message, meant[0])
             for message in remaining
-            if len(meant := [head for head in heads if means(message, head[1])]) == 1
+            if len(meant := meant_by(message)) == 1
         ),
         None,
     ):
         message, head = found
         remaining.remove(message)
         matches[message] = ("matched", head[0])
+        told[said(message)] = head[0]
         if message.corrected_trade_id is None:
             heads.remove(head)
         else:
@@ -220,6 +263,8 @@ def slow_count(reported, messages):
     for message in remaining:
         is_meant = any(means(message, head[1]) for head in heads)
         matches[message] = ("ambiguous" if is_meant else "pending", None)
+        if said(message) in told:
+            matches[message] = ("matched", told[said(message)])
     return [now for _, now in heads], matches
 
 
@@ -229,6 +274,10 @@ def means(message, now):
         message.price,
         message.size,
     )
+
+
+def said(message):
+    return msgspec.structs.replace(message, event_time_ns=0)
 
 
 def when(message):
