@@ -1,7 +1,7 @@
 """Price spikes among trades as they come: the state that scores the next ones."""
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -30,6 +30,7 @@ COLUMNS = (
 _AFTER_NS = timedelta(minutes=10) // timedelta(microseconds=1) * 1_000
 _QUARTER_HOUR_NS = 900 * 10**9
 
+Row = Mapping[str, Any]
 Times = Sequence[int]
 Bands = Sequence[tuple[int, float, float]]
 
@@ -73,15 +74,19 @@ class Context:
 
 
 class Spikes:
-    """Scores trades against those before them, batch by batch."""
+    """Scores trades against those beside them, batch by batch.
+
+    A trade is judged with the next one of its symbol: until then it waits here.
+    """
 
     def __init__(self) -> None:
         self._index: dict[str, int] = {}
         self._state = new_state(0)
         self._newest_ns: NDArray[np.int64] = np.zeros(0, np.int64)
+        self._open: dict[str, Row] = {}
 
     def find(self, trades: pa.Table, context: Context) -> pa.Table:
-        """Return the outliers among new trades, as rows of ``gold.anomalies``.
+        """Return the outliers that new trades prove, as rows of ``gold.anomalies``.
 
         Args:
             trades: Columns ``COLUMNS``, in any order; those that set no price and those
@@ -95,12 +100,32 @@ class Spikes:
         times = trades["event_time_ns"].to_numpy()
         is_new = times >= self._newest_ns[symbols]
         trades, symbols, times = trades.filter(is_new), symbols[is_new], times[is_new]
+        is_first = np.diff(symbols, prepend=-1) != 0
         prints = np.zeros(len(times), PRINT)
         prints["symbol"], prints["price"] = symbols, trades["price"].to_numpy()
-        prints["restarts"] = self._restarts(symbols, times, context)
+        prints["restarts"] = self._restarts(symbols, times, is_first, context)
         self._state, scores = score(self._state, prints)
         np.maximum.at(self._newest_ns, symbols, times)
-        return _rows(trades.filter(scores["is_outlier"]), scores, context)
+        is_found = scores["is_outlier"]
+        before = self._before(trades, is_first, is_found)
+        found = _rows(before, scores[is_found], context)
+        self._keep_open(trades, is_first)
+        return found
+
+    def _before(
+        self, trades: pa.Table, is_first: NDArray[np.bool_], chosen: NDArray[np.bool_]
+    ) -> Iterator[Row]:
+        """Yield the trades of their symbols before the chosen ones, which are few."""
+        for place in np.flatnonzero(chosen).tolist():
+            if is_first[place]:
+                yield self._open[trades["symbol"][place].as_py()]
+            else:
+                yield from trades.slice(place - 1, 1).to_pylist()
+
+    def _keep_open(self, trades: pa.Table, is_first: NDArray[np.bool_]) -> None:
+        is_last = np.append(is_first[1:], True)[: len(is_first)]
+        for row in trades.filter(pa.array(is_last)).to_pylist():
+            self._open[row["symbol"]] = row
 
     def _indexes(self, symbols: pa.ChunkedArray) -> NDArray[np.int64]:
         named = symbols.combine_chunks().dictionary_encode()
@@ -120,17 +145,18 @@ class Spikes:
         return found
 
     def _restarts(
-        self, symbols: NDArray[np.int64], times: NDArray[np.int64], context: Context
+        self,
+        symbols: NDArray[np.int64],
+        times: NDArray[np.int64],
+        is_first: NDArray[np.bool_],
+        context: Context,
     ) -> NDArray[np.bool_]:
         """Tell for each print whether a session or a halt parts it from the one before.
 
         Prices may be others then: a split takes effect between two sessions.
         """
         names = list(self._index)
-        before = np.concatenate([[0], times[:-1]]) if len(times) else times
-        is_first = np.ones(len(times), bool)
-        is_first[1:] = symbols[1:] != symbols[:-1]
-        before = np.where(is_first, self._newest_ns[symbols], before)
+        before = np.where(is_first, self._newest_ns[symbols], np.roll(times, 1))
         restarts = before == 0
         # A session ends on a quarter of an hour: most prints need no calendar.
         may_part = before // _QUARTER_HOUR_NS != times // _QUARTER_HOUR_NS
@@ -152,21 +178,20 @@ def _in_order(trades: pa.Table) -> pa.Table:
     return priced.sort_by([(key, "ascending") for key in keys])
 
 
-def _rows(outliers: pa.Table, scores: Records, context: Context) -> pa.Table:
-    found = scores[scores["is_outlier"]]
+def _rows(outliers: Iterable[Row], scores: Records, context: Context) -> pa.Table:
     rows: list[dict[str, Any]] = [
         {
             "event_time": row["event_time"],
             "symbol": row["symbol"],
             "event_id": f"{row['exchange']}/{row['trade_id']}/{row['event_time_ns']}",
             "method": METHOD,
-            "score": float(found["score"][place]),
+            "score": float(found["score"]),
             "value": row["price"],
-            "expected": float(found["level"][place]),
+            "expected": float(found["level"]),
             "context": context.of(row["symbol"], row["event_time_ns"], row["price"]),
             "market_time": row["market_time"],
             "day": row["event_time"].date(),
         }
-        for place, row in enumerate(outliers.to_pylist())
+        for row, found in zip(outliers, scores, strict=True)
     ]
     return pa.Table.from_pylist(rows, schema=ANOMALIES.schema)

@@ -476,8 +476,8 @@ ANOMALIES = TableContract(
         Column(
             "method",
             STRING,
-            "robust_z: a print against the five before it; lof: a minute bar against "
-            "the 200 before it, by its local outlier factor",
+            "robust_z: a print against the ones before and after it; lof: a minute bar "
+            "against the 200 before it, by its local outlier factor",
         ),
         Column(
             "score",
@@ -489,7 +489,8 @@ ANOMALIES = TableContract(
         Column(
             "expected",
             DOUBLE,
-            "Median of the prints before it, close of the bar before, USD per share",
+            "The nearer of the prints beside it, close of the bar before, USD per "
+            "share",
         ),
         Column(
             "context",

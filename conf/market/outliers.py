@@ -1,12 +1,16 @@
 """Outliers among trades as they come: a robust z-score per print, O(1).
 
-A print is measured against the median of the five before it, in units of the root mean
-square of such distances. Both resist what they look for: an outlier enters neither, and
-what is nearly one enters the mean square cut to ``_CUT`` deviations. The mean square is
-the larger of a slow and a fast one, so that a burst of volatility is no burst of
-alarms. Distances are relative to the price: a split or a night changes no scale.
+A bad print comes back and a step stays: so a print is judged when the symbol's next one
+is there. It is measured against the nearer of its two neighbours if it lies beyond
+both, in units of the root mean square of the moves from print to print; between them it
+is as expected. A move that stays is an outlier too, but only a far greater one: where
+prints are rare a market makes some of five deviations every day.
 
-Two outliers in a row that agree are a new level, and the second is none.
+The scale resists what it looks for: a great move enters it cut to a few deviations, and
+what comes back cut to fewer, but not left out: else prices that bounce between two
+sides would be outliers for ever. The mean square is the larger of a slow and a fast
+one, so that a burst of volatility is no burst of alarms. Moves are relative to the
+price: a split or a night changes no scale.
 """
 
 import math
@@ -20,10 +24,12 @@ Counts = NDArray[np.int64]
 Values = NDArray[np.float64]
 Records = NDArray[np.void]
 
-THRESHOLD = 5.3
-"""Deviations beyond which a print is an outlier: 1 of 8 million Gaussian ones is."""
+THRESHOLD = 4.5
+"""Deviations beyond both neighbours from which a print is an outlier."""
+STEP_THRESHOLD = 10.0
+"""Deviations from the print before from which a print is one that the next confirms."""
 WARM_UP_PRINTS = 100
-"""Prints of a symbol before the first score."""
+"""Moves of a symbol before the first score."""
 
 PRINT = np.dtype(
     [
@@ -37,12 +43,10 @@ PRINT = np.dtype(
 SCORE = np.dtype([("level", "f8"), ("score", "f8"), ("is_outlier", "?")])
 """The price expected, deviations from it (NaN: too little is known), the verdict."""
 
-# Columns of the counts and of the values.
-_SEEN, _IN_LEVEL, _HAS_SUSPECT, _COUNTS = 0, 1, 2, 3
-_LEVEL, _SLOW, _FAST, _SUSPECT, _VALUES = 0, 5, 6, 7, 8
-_DEPTH = 5
+# Columns of the values.
+_LAST, _OPEN, _SLOW, _FAST, _VALUES = 0, 1, 2, 3, 4
 _SLOW_PRINTS, _FAST_PRINTS = 500, 50
-_CUT = 3.5
+_CUT, _CUT_BACK, _UNCUT_PRINTS = 3.5, 2.0, 5
 # The smallest step of a price is a scale where nothing moves.
 _TICK_USD, _TICK_BELOW_ONE_USD = 0.01, 0.0001
 
@@ -50,7 +54,13 @@ _part = numba.njit(error_model="numpy", inline="always")
 
 
 class State(NamedTuple):
-    """What the next prints of some symbols need; a row per symbol in both arrays."""
+    """What the next prints of some symbols need; a row per symbol in both arrays.
+
+    Attributes:
+        counts: Moves seen.
+        values: The last price that was judged and none that came back, the price to be
+            judged (NaN: there is none), and the two mean squares.
+    """
 
     counts: Counts
     values: Values
@@ -58,17 +68,21 @@ class State(NamedTuple):
 
 def new_state(symbols: int) -> State:
     """Return the state of symbols that have had no print."""
-    counts = np.zeros((symbols, _COUNTS), np.int64)
-    return State(counts, np.zeros((symbols, _VALUES)))
+    values = np.zeros((symbols, _VALUES))
+    values[:, [_LAST, _OPEN]] = math.nan
+    return State(np.zeros(symbols, np.int64), values)
 
 
 def score(state: State, prints: Records) -> tuple[State, Records]:
-    """Score prints and return the next state and one row of ``SCORE`` per print.
+    """Take prints in and return the next state and what each tells of the one before.
 
     Args:
         state: Is not changed.
         prints: Rows of ``PRINT``. One that comes late is left out: it would be measured
             against prices of another time.
+
+    Returns:
+        With the state, a row of ``SCORE`` per print: of its symbol's print before it.
 
     Raises:
         IndexError: A print's symbol has no row in the state.
@@ -85,70 +99,58 @@ def score(state: State, prints: Records) -> tuple[State, Records]:
 @numba.njit(cache=True, error_model="numpy")
 def _score(counts: Counts, values: Values, prints: Records, scores: Records) -> None:
     for i in range(prints.size):
-        count, value = counts[prints[i].symbol], values[prints[i].symbol]
-        price = prints[i].price
-        if prints[i].restarts:
-            count[_IN_LEVEL] = count[_HAS_SUSPECT] = 0
-        scores[i].level = level = _median(count, value)
-        scores[i].score = math.nan
+        symbol = prints[i].symbol
+        value, price = values[symbol], prints[i].price
+        scores[i].level = scores[i].score = math.nan
         scores[i].is_outlier = False
-        if count[_IN_LEVEL] > 0:
-            distance = (price - level) / level
-            scale = _scale(value, level)
-            if count[_SEEN] >= WARM_UP_PRINTS:
-                scores[i].score = distance / scale
-                scores[i].is_outlier = _is_outlier(count, value, price, level, scale)
-            if not scores[i].is_outlier:
-                _widen(count, value, distance, scale)
-        if not scores[i].is_outlier:
-            value[_LEVEL + count[_IN_LEVEL] % _DEPTH] = price
-            count[_IN_LEVEL] += 1
+        if not math.isnan(value[_OPEN]):
+            # The last of a session has no next one: as if that were no other.
+            after = value[_OPEN] if prints[i].restarts else price
+            _settle(counts, symbol, value, after, scores[i])
+        if prints[i].restarts:
+            value[_LAST] = math.nan
+        value[_OPEN] = price
 
 
 @_part
-def _median(count: Counts, value: Values) -> float:
-    """Return the median of the level's prices, the lower one of an even number."""
-    size = min(count[_IN_LEVEL], _DEPTH)
-    for i in range(size):
-        smaller = 0
-        for k in range(size):
-            other = value[_LEVEL + k]
-            mine = value[_LEVEL + i]
-            smaller += other < mine or (other == mine and k < i)
-        if smaller == (size - 1) // 2:
-            return float(value[_LEVEL + i])
-    return math.nan
+def _settle(
+    counts: Counts, symbol: int, value: Values, after: float, verdict: np.record
+) -> None:
+    """Judge the open print, and take it in unless it comes back."""
+    before, price = value[_LAST], value[_OPEN]
+    comes_back = False
+    if not math.isnan(before):
+        scale = _scale(value)
+        deviation = scale * before
+        nearest = min(max(price, min(before, after)), max(before, after))
+        comes_back = abs(price - nearest) > THRESHOLD * deviation
+        comes_back &= counts[symbol] >= _UNCUT_PRINTS
+        if counts[symbol] >= WARM_UP_PRINTS:
+            is_step = abs(price - before) > STEP_THRESHOLD * deviation
+            verdict.is_outlier = comes_back or is_step
+            verdict.level = before if is_step and not comes_back else nearest
+            verdict.score = (price - verdict.level) / deviation
+        cut = _CUT_BACK if comes_back else _CUT
+        _widen(counts, symbol, value, price / before - 1.0, cut * scale)
+    if not comes_back:
+        value[_LAST] = price
 
 
 @_part
-def _scale(value: Values, level: float) -> float:
-    tick = (_TICK_USD if level >= 1.0 else _TICK_BELOW_ONE_USD) / level
-    return max(math.sqrt(max(value[_SLOW], value[_FAST])), tick)
+def _scale(value: Values) -> float:
+    """Return a deviation as a share of the last price."""
+    tick = (_TICK_USD if value[_LAST] >= 1.0 else _TICK_BELOW_ONE_USD) / value[_LAST]
+    return float(max(tick, math.sqrt(max(value[_SLOW], value[_FAST]))))
 
 
 @_part
-def _is_outlier(
-    count: Counts, value: Values, price: float, level: float, scale: float
-) -> bool:
-    tolerance = THRESHOLD * scale * level
-    if abs(price - level) <= tolerance:
-        count[_HAS_SUSPECT] = 0
-        return False
-    agrees = abs(price - value[_SUSPECT]) <= tolerance
-    if count[_HAS_SUSPECT] and agrees:
-        count[_HAS_SUSPECT] = count[_IN_LEVEL] = 0
-        return False
-    count[_HAS_SUSPECT] = 1
-    value[_SUSPECT] = price
-    return True
-
-
-@_part
-def _widen(count: Counts, value: Values, distance: float, scale: float) -> None:
-    """Take a distance into both mean squares, which begin as plain means."""
-    count[_SEEN] += 1
-    square = distance * distance
-    if count[_SEEN] > _DEPTH:
-        square = min(square, _CUT * _CUT * scale * scale)
-    value[_SLOW] += (square - value[_SLOW]) / min(count[_SEEN], _SLOW_PRINTS)
-    value[_FAST] += (square - value[_FAST]) / min(count[_SEEN], _FAST_PRINTS)
+def _widen(
+    counts: Counts, symbol: int, value: Values, move: float, most: float
+) -> None:
+    """Take a move into both mean squares, which begin as plain means."""
+    counts[symbol] += 1
+    square = move * move
+    if counts[symbol] > _UNCUT_PRINTS:
+        square = min(square, most * most)
+    value[_SLOW] += (square - value[_SLOW]) / min(counts[symbol], _SLOW_PRINTS)
+    value[_FAST] += (square - value[_FAST]) / min(counts[symbol], _FAST_PRINTS)

@@ -11,10 +11,11 @@ import duckdb
 STATE_COLUMNS = ("match_state", "trade_event_time_ns")
 _NAME = "trading_date, symbol, exchange, trade_id, price, size"
 # The night from 20:00 in New York belongs to the next date.
-_TRADING_DATE = (
-    "(timezone('America/New_York', make_timestamp(event_time_us)"
+TRADING_DATE = (
+    "(timezone('America/New_York', make_timestamp({})"
     " AT TIME ZONE 'UTC') + INTERVAL 4 HOUR)::DATE"
 )
+_DATED = f"{TRADING_DATE.format('event_time_us')} AS trading_date"
 
 
 def expect_states(db: duckdb.DuckDBPyConnection) -> None:
@@ -28,11 +29,11 @@ def expect_states(db: duckdb.DuckDBPyConnection) -> None:
         CREATE OR REPLACE TEMP TABLE prints AS
         WITH RECURSIVE
         corrections AS (
-            SELECT *, {_TRADING_DATE} AS trading_date FROM expected_corrections
+            SELECT *, {_DATED} FROM expected_corrections
             WHERE action = 'correct'
         ),
         prints AS (
-            SELECT {_TRADING_DATE} AS trading_date, symbol, exchange, trade_id, price,
+            SELECT {_DATED}, symbol, exchange, trade_id, price,
                 size, event_time_ns AS root_ns
             FROM expected_trades
             UNION
@@ -47,7 +48,7 @@ def expect_states(db: duckdb.DuckDBPyConnection) -> None:
         f"""
         CREATE OR REPLACE TABLE expected_corrections AS
         WITH dated AS (
-            SELECT *, {_TRADING_DATE} AS trading_date FROM expected_corrections
+            SELECT *, {_DATED} FROM expected_corrections
         ),
         meant AS (
             SELECT place, count(*) AS roots, min(root_ns) AS root_ns

@@ -111,6 +111,7 @@ def load_counted_trades(db: duckdb.DuckDBPyConnection) -> None:
         );
         CREATE OR REPLACE TEMP TABLE amended_trades AS
         SELECT t.* REPLACE (
+            if(a.place IS NULL, t.trade_id, a.trade_id) AS trade_id,
             if(a.place IS NULL, t.price, a.price) AS price,
             if(a.place IS NULL, t.size, a.size) AS size,
             if(a.place IS NULL, t.conditions, a.conditions) AS conditions

@@ -8,7 +8,7 @@ the result is one JSON object, whose ``broken`` lists the bounds that did not ho
 
 import math
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,14 @@ import msgspec
 from conf.errors import FixSetup
 from conf.logs import get_logger
 from conf.settings import Settings, SimulatorSettings
-from infra.local import machine, oracle, recording, shown, stream_contents
+from infra.local import (
+    closed_minutes,
+    machine,
+    oracle,
+    recording,
+    shown,
+    stream_contents,
+)
 from infra.local.kinds import KINDS
 from infra.local.kinesis.store import DATABASE_NAME
 from infra.local.latency import SECOND_NS, Lag, lag_at, measure
@@ -188,13 +195,16 @@ def _judge(
     db: duckdb.DuckDBPyConnection, settings: Settings, *, only_stored: bool
 ) -> oracle.Report:
     """Judge the lake and keep the verdict."""
+    lake = Path(settings.lake.root)
     report = oracle.judge(
         db,
-        Path(settings.lake.root),
+        lake,
         truth_dir=_truth_dir(settings),
         kinesis=store(settings),
         only_stored=only_stored,
     )
+    derived = closed_minutes.judge(db, lake)
+    report = replace(report, tables=[*report.tables, *derived])
     keep_report(settings.var, report)
     return report
 

@@ -1,8 +1,9 @@
 """How outliers are told from a market: ``python -m tests.load.outliers``.
 
-Prints JSON: the share of planted spikes that are found, and alarms per symbol-day of
-both methods of ``gold.anomalies``, on a session of the simulated market in process and
-on the recordings in ``$TICKHOUSE_DATA``, if there are any.
+Prints JSON: the share of planted spikes that are found, and alarms of both methods of
+``gold.anomalies`` by symbol, on the simulated market in process, a session of it where
+prints are rare and some hours where they are not, and on the recordings in
+``$TICKHOUSE_DATA``, if there are any.
 """
 
 import json
@@ -30,7 +31,8 @@ from tests.unit.conf.market.test_outliers import SYMBOLS, found_share, outliers_
 
 BEGIN_NS = 1_795_444_200 * 10**9
 """2026-11-23, 14:30 UTC: the regular open."""
-HOURS, RATE_PER_S = 6.5, 80
+HOURS = {20: 6.5, 128: 1.5}
+"""By messages a second of each symbol; 6.5 are a session."""
 SPIKES = ((5, 8), (8, 8), (8, 20))
 """Local standard deviations of the planted spikes, from and to."""
 
@@ -38,10 +40,11 @@ _KNOWN_AFTER = timedelta(seconds=61.5)
 _SCHEMA = pa.schema([BARS.schema.field(name) for name in COLUMNS])
 
 
-def simulated() -> list[Trade]:
-    """Return the trades of one clean session."""
-    market = Market(SimulatorSettings(rate_per_s=RATE_PER_S), list(SYMBOLS))
-    end_ns, trades = BEGIN_NS + int(HOURS * 3_600) * 10**9, []
+def simulated(rate_per_s: int, hours: float) -> list[Trade]:
+    """Return the trades of clean hours at so many messages a second of each symbol."""
+    settings = SimulatorSettings(rate_per_s=rate_per_s * len(SYMBOLS))
+    market = Market(settings, list(SYMBOLS))
+    end_ns, trades = BEGIN_NS + int(hours * 3_600) * 10**9, []
     for batch in market.batches(BEGIN_NS):
         for text in batch.texts:
             message = json.loads(text) if b'"T":"t"' in text else {"T": ""}
@@ -72,18 +75,19 @@ def prices_of(trades: Iterable[Trade]) -> dict[str, np.ndarray]:
 
 def measure() -> dict[str, object]:
     """Return all figures."""
-    clean = simulated()
-    prices = prices_of(clean)
-    told: dict[str, object] = {
-        "recall": {f"{a} to {b}": found_share(prices, (a, b))[0] for a, b in SPIKES},
-        "alarms": {"simulated": alarms(clean)},
-    }
+    recall, found = {}, {}
+    for rate_per_s, hours in HOURS.items():
+        name = f"{rate_per_s}/s, {hours} h"
+        clean = simulated(rate_per_s, hours)
+        prices = prices_of(clean)
+        shares = {f"{a} to {b}": found_share(prices, (a, b))[0] for a, b in SPIKES}
+        recall[name], found[name] = shares, alarms(clean)
     for day in DAYS:
         if (TICKS / day).is_dir():
             trades, corrections = apart(read(day))
             effective = list(resolve(trades, corrections).apply(trades))
-            told["alarms"][day] = alarms(effective)
-    return told
+            found[day] = alarms(effective)
+    return {"recall": recall, "alarms": found}
 
 
 def _trade(message: dict) -> Trade:

@@ -100,11 +100,8 @@ class Lake:
         return sum(grown.count_rows(self.root, table) for table in (TRADES, QUOTES))
 
 
-def batches(
-    spark: SparkSession, scratch: Path, sizes: list[int], count: int
-) -> Figures:
-    """Measure ``count`` batches at each of two sizes, in turns."""
-    lakes = [Lake(spark, scratch / f"{size}", size) for size in sizes]
+def batches(lakes: list[Lake], count: int) -> Figures:
+    """Measure ``count`` batches at a young lake and at a grown one, in turns."""
     market = recording.simulated(4096, seed=7, late_share=0.001)
     # Nothing is marked as late: the hot query merges it, which is the harder way.
     seconds = recording.seconds(market, late_after_s=_NEVER_S)

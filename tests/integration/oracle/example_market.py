@@ -406,6 +406,43 @@ def history_bar() -> Row:
     return bar_row(9, 0, 5) | times | {"kind": "history", "day": start.date()}
 
 
+def closed_minutes() -> Lake:
+    """Return our bar of the minute that is over, and the features of both bars."""
+    before = history_bar()["window_start"]
+    bar = bar_row(9, 0, 57) | dict.fromkeys(lineage(9)) | {"symbol": "AAPL"}
+    bar |= {"source": "trades", "trade_count": 2, "day": MINUTE.date()}
+    bar |= dict.fromkeys(("open", "high", "low", "close", "vwap"), 190.5)
+    return {
+        "silver.bars": [bar],
+        "silver.features": [
+            features_row(before, 1),
+            features_row(MINUTE, 2)
+            | {"price_change": 0.25, "return_1m": 0.25 / 190.25}
+            | {"bid_price": 190.0, "ask_price": 190.5}
+            | {"spread_bps": 0.5 / 190.25 * 10_000},
+        ],
+    }
+
+
+def features_row(start: datetime, bar_count: int) -> Row:
+    return {
+        "window_start": start,
+        "symbol": "AAPL",
+        "bar_length_s": 60,
+        "revision": 0,
+        "window_end": start + timedelta(minutes=1),
+        "known_time": RECEIVED,
+        "bar_source": "trades",
+        "bar_revision": 0,
+        "is_warm": False,
+        "bar_count": bar_count,
+        "missing_minutes": 0,
+        "minutes_since_open": 1,
+        "minutes_to_close": 1,
+        "day": start.date(),
+    }
+
+
 def reject_row(message: int, record: int) -> Row:
     line = wire_lines()[message].decode()
     return {

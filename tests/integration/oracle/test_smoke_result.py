@@ -20,6 +20,7 @@ from tests.integration.oracle.example_market import (
     MESSAGES,
     RECEIVE_NS,
     Lake,
+    closed_minutes,
     correct_lake,
     trade_row,
     write_kinesis,
@@ -60,6 +61,8 @@ def finish_run(settings: Settings, lake: Lake) -> Observation:
     (settings.var / "kinesis").mkdir()
     write_kinesis(settings.var / "kinesis")
     sightings = []
+    made = closed_minutes()
+    lake = lake | made | {"silver.bars": lake["silver.bars"] + made["silver.bars"]}
     for table, rows in lake.items():
         write_table(Path(settings.lake.root), table, rows)
     for table in WATCHED:

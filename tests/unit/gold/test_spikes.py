@@ -99,8 +99,19 @@ def test_a_late_print_is_not_judged_and_changes_nothing():
     spikes.find(trades(walk(300)), Context())
 
     assert found(spikes.find(trades([150.0], first_id=999), Context())) == []
-    later = trades([150.0], start_ns=NOON_NS + 301 * SECOND_NS)
-    assert len(spikes.find(later, Context())) == 1
+    later = trades([150.0, 100.0], start_ns=NOON_NS + 301 * SECOND_NS)
+    assert [row["value"] for row in found(spikes.find(later, Context()))] == [150.0]
+
+
+def test_a_spike_waits_for_the_next_print_of_its_symbol():
+    spikes = Spikes()
+    spikes.find(trades([*walk(300), 150.0]), Context())
+    other = trades(walk(5), start_ns=NOON_NS + 400 * SECOND_NS, symbol="SPY")
+    assert found(spikes.find(other, Context())) == []
+
+    following = trades([100.0], start_ns=NOON_NS + 500 * SECOND_NS)
+    (row,) = spikes.find(following, Context()).to_pylist()
+    assert row["event_id"] == f"V/301/{NOON_NS + 300 * SECOND_NS}"
 
 
 def test_a_split_over_night_is_no_spike():

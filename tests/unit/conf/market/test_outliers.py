@@ -9,6 +9,7 @@ import pytest
 from conf.market.conditions import effect_of
 from conf.market.outliers import (
     PRINT,
+    STEP_THRESHOLD,
     THRESHOLD,
     WARM_UP_PRINTS,
     new_state,
@@ -29,12 +30,13 @@ def prints_of(prices, symbol=0):
     return prints
 
 
-def scores_of(prints):
-    return score(new_state(1), prints)[1]
+def verdicts_on(prints):
+    """Return what is known of each print but the last, whose next one is not there."""
+    return score(new_state(1), prints)[1][1:]
 
 
 def outliers_of(prices):
-    return np.flatnonzero(scores_of(prints_of(prices))["is_outlier"]).tolist()
+    return np.flatnonzero(verdicts_on(prints_of(prices))["is_outlier"]).tolist()
 
 
 def walk(count, seed=0, price=100.0):
@@ -44,10 +46,11 @@ def walk(count, seed=0, price=100.0):
     return np.round(mid + random.choice([-0.01, 0.01], count), 2)
 
 
-@pytest.fixture(scope="module")
-def simulated():
-    """Prices of the clean simulated market, by symbol."""
-    market = Market(SimulatorSettings(rate_per_s=512), list(SYMBOLS))
+@pytest.fixture(scope="module", params=[20, 128])
+def simulated(request):
+    """Prices of the clean market by symbol, at so many messages a second of each."""
+    settings = SimulatorSettings(rate_per_s=request.param * len(SYMBOLS))
+    market = Market(settings, list(SYMBOLS))
     texts = itertools.chain.from_iterable(b.texts for b in market.batches(START_NS))
     trades = {symbol: [] for symbol in SYMBOLS}
     for message in map(json.loads, itertools.islice(texts, 60_000)):
@@ -98,10 +101,19 @@ def found_share(simulated, deviations):
 
 
 def test_nothing_is_judged_before_the_scale_is_known():
-    scores = scores_of(prints_of(walk(WARM_UP_PRINTS + 50)))
-    known = ~np.isnan(scores["score"])
+    verdicts = verdicts_on(prints_of(walk(WARM_UP_PRINTS + 50)))
+    known = ~np.isnan(verdicts["score"])
 
-    assert known.tolist() == [n > WARM_UP_PRINTS for n in range(len(scores))]
+    assert known.tolist() == [n > WARM_UP_PRINTS for n in range(len(verdicts))]
+
+
+def test_a_print_is_judged_when_the_next_one_is_there():
+    prints = prints_of([*walk(300), 200.0, 100.0])
+    state, early = score(new_state(1), prints[:301])
+    _, late = score(state, prints[301:])
+
+    assert not early["is_outlier"].any()
+    assert late["is_outlier"].tolist() == [True]
 
 
 def test_a_new_level_is_one_alarm():
@@ -109,6 +121,24 @@ def test_a_new_level_is_one_alarm():
     prices[300:] = np.round(prices[300:] * 1.01, 2)
 
     assert outliers_of(prices) == [300]
+
+
+def test_a_step_that_stays_may_be_greater_than_one_that_comes_back():
+    deviation = np.std(np.diff(walk(600)))
+    between = (THRESHOLD + STEP_THRESHOLD) / 2 * deviation
+    stays, comes_back = walk(600), walk(600)
+    stays[300:] += between
+    comes_back[300] = comes_back[299] + between
+
+    assert outliers_of(stays) == []
+    assert outliers_of(comes_back) == [300]
+
+
+def test_two_bad_prints_in_a_row_are_two_alarms():
+    prices = walk(400)
+    prices[300:302] = 200.0, 60.0
+
+    assert outliers_of(prices) == [300, 301]
 
 
 def test_a_market_that_grows_wild_is_soon_taken_as_it_is():
@@ -120,14 +150,25 @@ def test_a_market_that_grows_wild_is_soon_taken_as_it_is():
     assert alarms.max() < 600 + 500
 
 
-def test_a_spike_does_not_move_the_level():
+@pytest.mark.parametrize("place", [WARM_UP_PRINTS - 20, 300])
+def test_a_spike_does_not_move_what_is_expected_after_it(place):
     prices = walk(400)
-    expected = scores_of(prints_of(prices))["level"]
-    prices[300] = 200.0
-    spoilt = scores_of(prints_of(prices))
+    expected = verdicts_on(prints_of(np.delete(prices, place)))[place:]
+    prices[place] = 200.0
+    spoilt = verdicts_on(prints_of(prices))[place + 1 :]
 
-    assert outliers_of(prices) == [300]
-    assert spoilt["level"][301] == pytest.approx(expected[300], abs=0.02)
+    assert outliers_of(prices) == ([place] if place > WARM_UP_PRINTS else [])
+    known = ~np.isnan(expected["score"])
+    assert np.array_equal(spoilt["level"][known], expected["level"][known])
+    assert np.allclose(spoilt["score"][known], expected["score"][known], rtol=0.05)
+
+
+def test_prices_that_begin_to_bounce_are_soon_taken_as_they_are():
+    prices = walk(600)
+    prices[300::2] += 0.2
+    alarms = outliers_of(np.round(prices, 2))
+
+    assert 0 < len(alarms) <= 50
 
 
 @pytest.mark.parametrize("ratio", [1 / 7, 1.2])
@@ -136,21 +177,28 @@ def test_a_split_or_a_night_is_no_outlier(ratio):
     prices[300:] = np.round(prices[300:] * ratio, 2)
     prints = prints_of(prices)
     prints["restarts"][300] = True
-    scores = scores_of(prints)
+    verdicts = verdicts_on(prints)
 
-    assert not scores["is_outlier"].any()
-    assert np.isnan(scores["score"][300])
-    assert not np.isnan(scores["score"][301])
+    assert not verdicts["is_outlier"].any()
+    assert np.isnan(verdicts["score"][300])
+    assert not np.isnan(verdicts["score"][301])
+
+
+def test_the_last_print_of_a_session_is_judged_without_a_next_one():
+    prints = prints_of([*walk(300), 150.0, *walk(300)])
+    prints["restarts"][301] = True
+
+    assert np.flatnonzero(verdicts_on(prints)["is_outlier"]).tolist() == [300]
 
 
 def test_where_nothing_moves_the_scale_is_a_tick():
     prices = np.full(300, 50.0)
-    prices[200], prices[250] = 50.04, 50.07
-    scores = scores_of(prints_of(prices))
+    prices[200], prices[250] = 50.04, 50.05
+    scores = verdicts_on(prints_of(prices))["score"]
 
-    assert scores["score"][200] == pytest.approx(4)
+    assert scores[200] == pytest.approx(4)
     assert outliers_of(prices) == [250]
-    assert abs(scores["score"][250]) > THRESHOLD
+    assert abs(scores[250]) > THRESHOLD
 
 
 @pytest.mark.parametrize("seed", range(20))
