@@ -47,6 +47,8 @@ SCORE = np.dtype([("level", "f8"), ("score", "f8"), ("is_outlier", "?")])
 _LAST, _OPEN, _SLOW, _FAST, _VALUES = 0, 1, 2, 3, 4
 _SLOW_PRINTS, _FAST_PRINTS = 500, 50
 _CUT, _CUT_BACK, _UNCUT_PRINTS = 3.5, 2.0, 5
+# An open is livelier than what was before it, so its first moves judge nobody.
+_SETTLING_PRINTS = 5
 # The smallest step of a price is a scale where nothing moves.
 _TICK_USD, _TICK_BELOW_ONE_USD = 0.01, 0.0001
 
@@ -109,6 +111,7 @@ def _score(counts: Counts, values: Values, prints: Records, scores: Records) -> 
             _settle(counts, symbol, value, after, scores[i])
         if prints[i].restarts:
             value[_LAST] = math.nan
+            counts[symbol] = min(counts[symbol], WARM_UP_PRINTS - _SETTLING_PRINTS)
         value[_OPEN] = price
 
 
