@@ -175,11 +175,9 @@ class EmbeddedCommitter:
         return table
 
     def _maintain(self, contract: TableContract, table: DeltaTable) -> None:
-        if not contract.is_compacted:
-            return
         commits = self._commits.get(contract.name, 0) + 1
         self._commits[contract.name] = commits
-        if commits % self._lake.compact_every == 0:
+        if contract.is_compacted and commits % self._lake.compact_every == 0:
             self._compact(contract, table)
         if commits % (self._lake.compact_every * COMPACTIONS_PER_TIDYING) == 0:
             tidy_in_background(self._lake.root, contract)

@@ -1,6 +1,8 @@
 """Few times bound a MERGE of many rows; two processes may write one table."""
 
+import os
 import threading
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,14 +11,14 @@ from deltalake import DeltaTable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conf.lake.commit import Transaction, ranges_of
+from conf.lake.commit import COMPACTIONS_PER_TIDYING, Transaction, ranges_of
 from conf.lake.commit_embedded import EmbeddedCommitter, event_times
 from conf.lake.create import ensure_tables
 from conf.lake.fence import Fence
 from conf.lake.roots import table_uri
-from conf.lake.tables import TRADES
+from conf.lake.tables import RECORDS, TRADES
 from conf.settings import LakeSettings
-from tests.unit.conf.lake.rows import trades
+from tests.unit.conf.lake.rows import records, trades
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 offsets = st.timedeltas(timedelta(hours=-13), timedelta(hours=13))
@@ -56,6 +58,31 @@ def test_what_another_process_has_committed_is_not_written_again(tmp_path: Path)
         committer.append(TRADES, rows, Transaction("query", batch))
 
     assert keys_after(tmp_path, write) == 8
+
+
+def test_the_log_of_a_table_that_is_not_compacted_is_cleaned_too(tmp_path: Path):
+    """Bronze gets a commit a second: 86,400 entries a day that nobody reads again."""
+    lake = LakeSettings(root=str(tmp_path / "lake"), compact_every=1)
+    ensure_tables(lake.root, [RECORDS])
+    log = Path(table_uri(lake.root, RECORDS)) / "_delta_log"
+    first = log / f"{0:020d}.json"
+    fence = Fence(tmp_path / "bronze.json", lake.lease_s, lambda _: None)
+    fence.acquire()
+    committer = EmbeddedCommitter(lake, fence)
+    for batch in range(COMPACTIONS_PER_TIDYING):
+        if batch == COMPACTIONS_PER_TIDYING - 1:
+            for entry in log.iterdir():
+                os.utime(entry, (0, 0))
+        record = records(("shardId-0", str(batch)))
+        committer.append(RECORDS, record, Transaction("bronze", batch))
+    fence.release()
+
+    deadline = time.monotonic() + 30
+    while first.exists():
+        assert time.monotonic() < deadline
+        threading.Event().wait(0.01)
+    held = DeltaTable(table_uri(lake.root, RECORDS)).to_pyarrow_table()
+    assert held.num_rows == COMPACTIONS_PER_TIDYING
 
 
 def keys_after(
