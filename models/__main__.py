@@ -1,5 +1,6 @@
 """The agent's command line: ``python -m models``."""
 
+import os
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from importlib.util import find_spec
@@ -107,6 +108,9 @@ def train(
     tensorboard: Annotated[
         str, typer.Option(help="Folder of TensorBoard's files; empty: none")
     ] = str(_ROOT / "tensorboard"),
+    processes: Annotated[
+        int, typer.Option(help="Seeds at the same time; by default one a core", min=1)
+    ] = os.cpu_count() or 1,
     out: Annotated[Path | None, typer.Option(help="File for the last line")] = None,
 ) -> None:
     """Walk forward over recorded bars or the lake and say whether there is an edge."""
@@ -123,7 +127,9 @@ def train(
     from models.course import Course, run
 
     notes = _ROOT / "studies"
-    course = Course(algo, steps, seeds, folds, search, keep, lake, registry, notes)
+    course = Course(
+        *(algo, steps, seeds, folds, search, keep, lake, registry, notes, processes)
+    )
     folder = Path(tensorboard) if tensorboard else None
     _end(run(data, course, Watch(_told, folder)), out)
 

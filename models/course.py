@@ -35,6 +35,7 @@ class Course:
         lake: Where ``models.runs`` is, and the pins.
         registry: URI or folder of the models.
         notes: Folder of what was found so far.
+        processes: Seeds that are trained at the same time.
     """
 
     algorithm: str
@@ -46,6 +47,7 @@ class Course:
     lake: str
     registry: str
     notes: Path
+    processes: int = 1
 
     def recipe(self) -> Recipe:
         """Return how each agent is trained."""
@@ -69,7 +71,8 @@ def run(material: Material, course: Course, watch: Watch) -> dict[str, Any]:
         recipe = _searched(material, course, watch, run_id)
         configuration += f" {as_json(usual(recipe))}"
     plan = material.plan(configuration, course.seeds, course.folds)
-    found = Study(material.tape, recipe, plan, course.notes, watch).run()
+    study = Study(material.tape, recipe, plan, course.notes, watch, course.processes)
+    found = study.run()
     watch.tell(found.evidence.verdict)
     shared = {"study": found.evidence.card()}
     row = replace(

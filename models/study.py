@@ -6,10 +6,13 @@ so a study that was stopped goes on where it was.
 
 import hashlib
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, fields
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
+from rich.console import Console
 
 from models import baselines
 from models.evaluate import Evidence, Fold, Interval, excess_sharpe, walk_forward, weigh
@@ -62,6 +65,8 @@ class Study:
         plan: Folds, seeds, costs.
         notes: Folder of what was found so far.
         watch: Who sees what happens.
+        processes: How many seeds are trained at the same time. It changes no weight:
+            a training takes one core.
     """
 
     def __init__(
@@ -71,9 +76,10 @@ class Study:
         plan: Plan,
         notes: Path,
         watch: Watch,
+        processes: int = 1,
     ) -> None:
         self._tape, self._recipe, self._plan = tape, recipe, plan
-        self._notes, self._watch = notes, watch
+        self._notes, self._watch, self._processes = notes, watch, processes
         self._folds = walk_forward(
             len(tape), plan.folds, plan.embargo, plan.first_share
         )
@@ -83,6 +89,8 @@ class Study:
         """Return what was found; every trial is in the ledger before it is judged."""
         plan = self._plan
         ledger = Ledger(self._notes / LEDGER)
+        if self._processes > 1:
+            self._train_beside()
         traces = [self._seed(seed) for seed in range(plan.seeds)]
         self._count(ledger, [by_cost[1.0] for by_cost in traces])
         tried = [trial.sharpe for trial in ledger.trials(plan.name)]
@@ -123,9 +131,33 @@ class Study:
             ]
         )
 
+    def _train_beside(self) -> None:
+        """Train the seeds of which nothing is kept, in processes of their own."""
+        missing = [s for s in range(self._plan.seeds) if not self._kept(s).exists()]
+        parts = self._tape, self._recipe, self._plan, self._notes
+        folder = self._watch.tensorboard
+        # A forked torch may hang: its threads are not there.
+        context = get_context("spawn")
+        with (
+            self._watch.training(f"{len(missing)} seeds", len(missing)) as on_step,
+            ProcessPoolExecutor(self._processes, context) as pool,
+        ):
+            seeds = {
+                pool.submit(_train_one, seed, folder, *parts): seed for seed in missing
+            }
+            for done, future in enumerate(as_completed(seeds), start=1):
+                future.result()
+                on_step(done)
+                self._watch.tell(
+                    f"seed {seeds[future]} trained, {done} of {len(seeds)}"
+                )
+
+    def _kept(self, seed: int) -> Path:
+        return self._notes / f"{self._key}-{seed}.npz"
+
     def _seed(self, seed: int) -> dict[float, Trace]:
         """Return what one seed did over all folds, at each multiple of the costs."""
-        kept = self._notes / f"{self._key}-{seed}.npz"
+        kept = self._kept(seed)
         if not kept.exists():
             parts = [self._fold(fold, seed) for fold in self._folds]
             save(kept, [joined([part[m] for part in parts]) for m in MULTIPLES])
@@ -181,6 +213,19 @@ class Study:
             for policy in baselines.random_like(agent, seed=fold.test_first)
         ]
         return {"random, same turnover": joined(traces)}
+
+
+def _train_one(
+    seed: int,
+    tensorboard: Path | None,
+    tape: Tape,
+    recipe: Recipe,
+    plan: Plan,
+    notes: Path,
+) -> None:
+    """Train one seed and keep what it did; nothing is printed."""
+    watch = Watch(Console(quiet=True), tensorboard)
+    Study(tape, recipe, plan, notes, watch)._seed(seed)
 
 
 def key_of(tape: Tape, plan: Plan, recipe: Recipe) -> str:

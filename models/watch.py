@@ -26,7 +26,7 @@ class Watch:
     """
 
     def __init__(self, console: Console, tensorboard: Path | None = None) -> None:
-        self._console, self._tensorboard = console, tensorboard
+        self._console, self.tensorboard = console, tensorboard
 
     def tell(self, line: str) -> None:
         """Print a line above the bar."""
@@ -52,4 +52,4 @@ class Watch:
 
     def folder(self, name: str) -> Path | None:
         """Return where the TensorBoard files of one training belong."""
-        return None if self._tensorboard is None else self._tensorboard / name
+        return None if self.tensorboard is None else self.tensorboard / name

@@ -109,6 +109,19 @@ def test_a_course_that_was_stopped_goes_on_where_it_was(
     assert len(runs(tmp_path)) == 2
 
 
+def test_seeds_trained_side_by_side_are_the_same(material: Material, tmp_path: Path):
+    told = io.StringIO()
+    one, two = tmp_path / "one", tmp_path / "two"
+    alone = run(material, asked(one), Watch(Console(file=told)))
+    watch = Watch(Console(file=told), two / "tensorboard")
+    beside = run(material, asked(two, processes=2), watch)
+
+    assert "2 of 2" in told.getvalue()
+    assert list((two / "tensorboard").rglob("events.*"))
+    assert beside["seeds"] == alone["seeds"]
+    assert beside["evidence"] == alone["evidence"]
+
+
 def test_every_trial_of_a_search_counts_against_the_claim(
     material: Material, tmp_path: Path
 ):
