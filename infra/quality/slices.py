@@ -101,19 +101,20 @@ def change_since(
         raise FixSetup(uri, "is no local folder", "Validate where the lake is a folder")
     log = Path(uri) / _LOG
     first = max(after + 1, _oldest(log, after + 1))
-    added: dict[str, int] = {}
+    added = _Added()
     times = list[float]()
     for commit in _commits(log, first, until):
         made_s = commit.stat().st_mtime
         if until_s is not None and made_s > until_s:
             break
-        _apply(commit, added)
+        added.take(commit)
         times.append(made_s)
-        if max_rows is not None and sum(added.values()) >= max_rows:
+        if max_rows is not None and sum(added.files.values()) >= max_rows:
             break
     if not times:
         return None
-    files, rows = _existing(contract, Path(uri), added), sum(added.values())
+    files = _existing(contract, Path(uri), added.files)
+    rows = sum(added.files.values())
     version = first + len(times) - 1
     return Change(contract, first - 1, version, files, rows, times[0], times[-1])
 
@@ -168,15 +169,57 @@ def _oldest(log: Path, wanted: int) -> int:
     return oldest
 
 
-def _apply(commit: Path, added: dict[str, int]) -> None:
-    """Add the files that a commit added, take away what it replaced or deleted."""
-    for action in _actions.decode_lines(commit.read_bytes()):
-        if (add := action.add) and add.data_change:
-            stats = msgspec.json.decode(add.stats or "{}", type=_Stats)
-            added[unquote(add.path)] = stats.rows
-        # A compacted file stays on the disk until VACUUM, and its rows are the change.
-        if (remove := action.remove) and remove.data_change:
-            added.pop(unquote(remove.path), None)
+class _Added:
+    """The files that commits added, without what was replaced or deleted since.
+
+    A compacted file stays on the disk until VACUUM, and its rows are the change: the
+    file that it went into holds older ones as well. That one takes its place only once
+    an upsert has replaced a part of it, for then the change is in there.
+
+    Attributes:
+        files: Their rows, by path.
+    """
+
+    def __init__(self) -> None:
+        self.files: dict[str, int] = {}
+        self._compactions: dict[str, tuple[set[str], dict[str, int]]] = {}
+
+    def take(self, commit: Path) -> None:
+        """Add what a commit added, take away what it replaced or deleted."""
+        sources, targets = set[str](), dict[str, int]()
+        for action in _actions.decode_lines(commit.read_bytes()):
+            if add := action.add:
+                stats = msgspec.json.decode(add.stats or "{}", type=_Stats)
+                into = self.files if add.data_change else targets
+                into[unquote(add.path)] = stats.rows
+            if remove := action.remove:
+                path = unquote(remove.path)
+                if remove.data_change:
+                    self._replace(path)
+                else:
+                    sources.add(path)
+        for path in targets:
+            self._compactions[path] = self._compaction(path, sources, targets)
+
+    def _compaction(
+        self, path: str, sources: set[str], targets: dict[str, int]
+    ) -> tuple[set[str], dict[str, int]]:
+        """Return what went into the folder of a compacted file, and what came out."""
+        folder = Path(path).parent
+        mine = {source for source in sources if Path(source).parent == folder}
+        for source in list(mine):
+            if source in self._compactions:
+                mine |= self._compactions[source][0]
+        out = {name: n for name, n in targets.items() if Path(name).parent == folder}
+        return mine, out
+
+    def _replace(self, path: str) -> None:
+        sources, targets = self._compactions.pop(path, (set(), {}))
+        if not sources.isdisjoint(self.files):
+            for source in sources:
+                self.files.pop(source, None)
+            self.files |= targets
+        self.files.pop(path, None)
 
 
 def _existing(

@@ -4,6 +4,7 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
 
@@ -76,6 +77,30 @@ def test_what_an_upsert_replaced_is_left_out(root: Path):
 
     assert change is not None
     assert (change.rows, len(change.files)) == (1, 1)
+
+
+def test_what_was_compacted_and_then_replaced_is_there_once(root: Path):
+    """Also when it was compacted twice, beside rows that nobody replaced."""
+    for symbol in ("AAPL", "MSFT"):
+        lakes.write(root, SYMBOL_STATS, good(SYMBOL_STATS, symbol=symbol))
+    lakes.delta(root, SYMBOL_STATS).optimize.compact()
+    lakes.write(root, SYMBOL_STATS, good(SYMBOL_STATS, symbol="SPY"))
+    lakes.delta(root, SYMBOL_STATS).optimize.compact()
+    rows = lakes.arrow(SYMBOL_STATS, good(SYMBOL_STATS, symbol="AAPL", volume=2))
+    merger = lakes.delta(root, SYMBOL_STATS).merge(
+        rows, "t.symbol = u.symbol", source_alias="u", target_alias="t"
+    )
+    merger.when_matched_update_all().execute()
+
+    change = change_since(str(root), SYMBOL_STATS, -1)
+
+    assert change is not None
+    held = [
+        (row["symbol"], row["volume"])
+        for file in change.files
+        for row in pq.read_table(file, partitioning=None).to_pylist()
+    ]
+    assert sorted(held) == [("AAPL", 2), ("MSFT", 1), ("SPY", 1)]
 
 
 def test_a_backlog_is_taken_in_slices_and_a_table_without_news_is_no_change(root: Path):
