@@ -46,13 +46,14 @@ class Runner:
         """Validate until nothing is new; yield each verdict once it is written.
 
         Args:
-            is_live: The pipeline runs, so the tables must be fresh.
+            is_live: The pipeline runs, so the tables must be fresh, and what comes from
+                now on is left to the next run: there is always something newer.
         """
         run_id = uuid4().hex
-        now = datetime.now(UTC)
+        now_s = datetime.now(UTC).timestamp()
         if is_live:
-            yield from self._keep(self._validation.freshness(now.timestamp()), run_id)
-        while found := self._validation.step():
+            yield from self._keep(self._validation.freshness(now_s), run_id)
+        while found := self._validation.step(now_s if is_live else None):
             yield from self._keep(found, run_id)
 
     def build_docs(self) -> Path:

@@ -56,20 +56,27 @@ class Validation:
         self._done = dict(done)
         self._suite = cache(self._make_suite)
 
-    def step(self) -> list[Verdict]:
+    def step(self, until_s: float | None = None) -> list[Verdict]:
         """Check the next slice of each table, and of the balance.
+
+        Args:
+            until_s: Leave what was committed later, Unix seconds.
 
         Returns:
             A verdict for each suite that had new rows; none when all is checked.
         """
         most = self._settings.quality.max_rows
         found = [
-            self._judge(table.name, self._change(table.name, table.name, most))
+            self._judge(
+                table.name, self._change(table.name, table.name, most, until_s=until_s)
+            )
             for table in CHECKED
         ]
         until = self._read_by_silver()
         if until is not None:
-            change = self._change(BALANCE, RECORDS.name, _MAX_RECORDS, until)
+            change = self._change(
+                BALANCE, RECORDS.name, _MAX_RECORDS, until=until, until_s=until_s
+            )
             found.append(self._judge(BALANCE, change))
         return [verdict for verdict in found if verdict]
 
@@ -88,12 +95,20 @@ class Validation:
         return [Verdict(FRESHNESS, found, document)]
 
     def _change(
-        self, suite: str, table: str, most: int, until: int | None = None
+        self,
+        suite: str,
+        table: str,
+        most: int,
+        *,
+        until: int | None = None,
+        until_s: float | None = None,
     ) -> Change | None:
         """Return what a suite has not looked at yet, and note that it does now."""
         after = self._done.get(suite, -1)
         contract = TABLES[table]
-        change = change_since(self._root, contract, after, until=until, max_rows=most)
+        change = change_since(
+            self._root, contract, after, until=until, until_s=until_s, max_rows=most
+        )
         if change:
             self._done[suite] = change.version
         return change if change and change.files else None

@@ -155,6 +155,25 @@ def test_each_row_is_checked_once_and_a_restart_goes_on(tmp_path: Path, root: Pa
     assert third == []
 
 
+def test_a_run_beside_a_pipeline_ends_though_rows_keep_coming(
+    tmp_path: Path, root: Path
+):
+    lakes.write(root, TRADES, good(TRADES, trade_id=0))
+    runner = Runner(settings_of(tmp_path), results=None)
+    judged = []
+    for number, verdict in enumerate(runner.run(is_live=True), start=1):
+        judged.append(verdict)
+        lakes.write(root, TRADES, good(TRADES, trade_id=number))
+        assert number < 20
+
+    trades = [(v.after, v.version) for v in judged if v.suite == TRADES.name]
+    assert trades == [(-1, 1)]
+    # What came meanwhile is the next run's.
+    (later,) = [v for v in runner.run(is_live=True) if v.suite == TRADES.name]
+    assert later.after == 1
+    assert later.version == 1 + len(judged)
+
+
 def test_a_failure_is_in_the_results_and_the_lake_is_as_it_was(
     tmp_path: Path, root: Path
 ):
