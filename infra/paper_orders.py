@@ -6,7 +6,8 @@ Alpaca refuses an id that it knows: whatever is read or sent again after a resta
 decision is one order. What becomes of it comes back by the account stream, into
 ``silver.orders``.
 
-Writes ``<var>/run/paper_orders.json`` each second; on SIGTERM it sends nothing more.
+Writes ``<var>/run/paper_orders.json`` each second; on SIGTERM it looks
+no more, once it has sent what it was sending.
 """
 
 import sys

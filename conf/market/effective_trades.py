@@ -5,7 +5,9 @@ its time is its own. What it names may be a trade as reported or as corrected be
 and may be reported after it. So a correction waits until exactly one trade bears the
 name; several that wait for one trade take their turns in the order of their times.
 Hence the outcome follows from what is known, not from the order in which it came, and
-applied to what was known at a moment it is the view of that moment.
+applied to what was known at a moment it is the view of that moment. What is known may
+include the trade that a correction has found: such a one goes first and keeps it, also
+when an earlier one for the same trade comes later.
 
 The stream and a backfill may both tell of one correction, as messages of two times.
 Both mean the trade that one of them found, which changes once.

@@ -43,17 +43,19 @@ class Runner:
         self._built_s = 0.0
 
     def run(self, *, is_live: bool = False) -> Iterator[Verdict]:
-        """Validate until nothing is new; yield each verdict once it is written.
+        """Validate what is new by now; yield each verdict once it is written.
+
+        What comes meanwhile is left to the next run: beside a pipeline there is always
+        something newer.
 
         Args:
-            is_live: The pipeline runs, so the tables must be fresh, and what comes from
-                now on is left to the next run: there is always something newer.
+            is_live: The pipeline runs, so the tables must be fresh.
         """
         run_id = uuid4().hex
         now_s = datetime.now(UTC).timestamp()
         if is_live:
             yield from self._keep(self._validation.freshness(now_s), run_id)
-        while found := self._validation.step(now_s if is_live else None):
+        while found := self._validation.step(now_s):
             yield from self._keep(found, run_id)
 
     def build_docs(self) -> Path:

@@ -155,13 +155,14 @@ def test_each_row_is_checked_once_and_a_restart_goes_on(tmp_path: Path, root: Pa
     assert third == []
 
 
+@pytest.mark.parametrize("is_live", [True, False])
 def test_a_run_beside_a_pipeline_ends_though_rows_keep_coming(
-    tmp_path: Path, root: Path
+    tmp_path: Path, root: Path, *, is_live: bool
 ):
     lakes.write(root, TRADES, good(TRADES, trade_id=0))
     runner = Runner(settings_of(tmp_path), results=None)
     judged = []
-    for number, verdict in enumerate(runner.run(is_live=True), start=1):
+    for number, verdict in enumerate(runner.run(is_live=is_live), start=1):
         judged.append(verdict)
         lakes.write(root, TRADES, good(TRADES, trade_id=number))
         assert number < 20
@@ -169,7 +170,7 @@ def test_a_run_beside_a_pipeline_ends_though_rows_keep_coming(
     trades = [(v.after, v.version) for v in judged if v.suite == TRADES.name]
     assert trades == [(-1, 1)]
     # What came meanwhile is the next run's.
-    (later,) = [v for v in runner.run(is_live=True) if v.suite == TRADES.name]
+    (later,) = [v for v in runner.run(is_live=is_live) if v.suite == TRADES.name]
     assert later.after == 1
     assert later.version == 1 + len(judged)
 
