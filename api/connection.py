@@ -1,8 +1,10 @@
-"""uvicorn's HTTP protocol with the two things that a long stream needs.
+"""uvicorn's HTTP protocol with what a long stream and a quick answer need.
 
 A client that does not read leaves bytes in the socket that a polite close waits for,
 for ever; and a server that stops waits for streams that never end. So a request's
 scope carries its connection, which can be cut, and which says when the server stops.
+What is written goes out at once: head and body are two writes, and Nagle's algorithm
+would keep the second until the client, 40 ms later, acknowledges the first.
 """
 
 import asyncio
@@ -31,9 +33,11 @@ class Connection(HttpToolsProtocol):
     def connection_made(  # type: ignore[override]  # as in the class above
         self, transport: asyncio.Transport
     ) -> None:
-        """Bound what the kernel holds for this client."""
+        """Bound what the kernel holds for this client, and let it hold nothing back."""
         raw = transport.get_extra_info("socket")
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+        # asyncio does so only where the listening socket names its protocol
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         super().connection_made(transport)
 
     def on_message_begin(self) -> None:

@@ -47,12 +47,14 @@ class Lake:
 
 
 @asynccontextmanager
-async def serving(hub: Hub) -> AsyncIterator[str]:
+async def serving(
+    hub: Hub, protocol: type[Connection] = Connection
+) -> AsyncIterator[str]:
     """Serve a hub; yield its base URL. The hub is published by hand or by ``run``."""
     app = FastAPI()
     app.state.hub = hub
     app.include_router(router)
-    config = uvicorn.Config(app, http=Connection, log_level="warning", lifespan="off")
+    config = uvicorn.Config(app, http=protocol, log_level="warning", lifespan="off")
     server = uvicorn.Server(config)
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
+from api.connection import Connection
 from api.stream import Hub
 from conf.settings import ApiSettings
 from tests.integration.api.serving import DEADLINE_S, listening, serving
@@ -55,6 +56,23 @@ def connect_and_never_read(url: str) -> socket.socket:
     client = socket.create_connection((host, int(port)))
     client.sendall(b"GET /api/v1/stream HTTP/1.1\r\nHost: x\r\n\r\n")
     return client
+
+
+async def test_the_rest_of_an_answer_does_not_wait_for_an_acknowledgement():
+    at_once: list[int] = []
+
+    class Observed(Connection):
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in the class above
+            super().connection_made(transport)
+            raw = transport.get_extra_info("socket")
+            at_once.append(raw.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+
+    async with (
+        serving(Hub(Tail(), Lake(), ApiSettings()), Observed) as url,
+        httpx.AsyncClient(trust_env=False) as client,
+    ):
+        await client.get(f"{url}/nothing")
+    assert at_once == [1]
 
 
 async def test_fifty_clients_that_never_read_are_cut_off_and_harm_none(
