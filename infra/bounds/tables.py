@@ -109,4 +109,19 @@ BENCH = Run(
     tuple(bound for name in (_OURS, *_RIVALS) for bound in _beside(name)),
 )
 
-RUNS = (SCALE, BACKLOG, BENCH)
+RESTARTS = Run(
+    "restarts",
+    ("python", "-m", "infra.local.restarts"),
+    (
+        faultless("restarts", "driver and minutes killed in five markets of an hour"),
+        Bound(
+            "restarts-features",
+            "restarts: rows of features, equal to one computation to the last bit",
+            ("features",),
+            5_000,
+            at_least=True,
+        ),
+    ),
+)
+
+RUNS = (SCALE, BACKLOG, BENCH, RESTARTS)

@@ -60,6 +60,23 @@ def judge(db: duckdb.DuckDBPyConnection, lake: Path) -> list[TableReport]:
         db: As ``oracle.judge`` leaves it.
         lake: Folder of the tables.
     """
+    load(db, lake)
+    db.execute(
+        """
+        CREATE OR REPLACE TABLE clock AS SELECT max(market_us) AS now_us FROM (
+            SELECT market_us FROM stored_trades
+            UNION ALL SELECT market_us FROM stored_quotes
+        )
+        """
+    )
+    return [_judge_bars(db), _judge_features(db)]
+
+
+def load(db: duckdb.DuckDBPyConnection, lake: Path) -> None:
+    """Make ``minute_bars``, ``minute_features`` and ``chosen_bars``.
+
+    Of each minute the bar that counts is chosen: history's, else ours, else Alpaca's.
+    """
     minute = "epoch_us(window_start) AS window_start_us"
     for name in ("bars", "features"):
         contract = TABLES[f"silver.{name}"]
@@ -70,15 +87,26 @@ def judge(db: duckdb.DuckDBPyConnection, lake: Path) -> list[TableReport]:
             SELECT *, {minute} FROM ({held}) WHERE bar_length_s = 60
             """
         )
+    date = TRADING_DATE.format("window_start_us")
     db.execute(
-        """
-        CREATE OR REPLACE TABLE clock AS SELECT max(market_us) AS now_us FROM (
-            SELECT market_us FROM stored_trades
-            UNION ALL SELECT market_us FROM stored_quotes
+        f"""
+        CREATE OR REPLACE TABLE chosen_bars AS
+        WITH newest AS (
+            SELECT *, CASE WHEN source = 'trades' THEN 1
+                WHEN kind = 'history' THEN 0 ELSE 2 END AS rank
+            FROM minute_bars
+            QUALIFY 1 = row_number() OVER (
+                PARTITION BY symbol, window_start_us, source
+                ORDER BY known_time DESC, revision DESC
+            )
+        )
+        SELECT symbol, window_start_us, close, volume, {date} AS trading_date
+        FROM newest WHERE close IS NOT NULL
+        QUALIFY 1 = row_number() OVER (
+            PARTITION BY symbol, window_start_us ORDER BY rank
         )
         """
     )
-    return [_judge_bars(db), _judge_features(db)]
 
 
 def _is_closed(start_us: str) -> str:
@@ -137,7 +165,7 @@ def _judge_bars(db: duckdb.DuckDBPyConnection) -> TableReport:
 
 
 def _judge_features(db: duckdb.DuckDBPyConnection) -> TableReport:
-    _choose_bars(db)
+    _derive_features(db)
     _find_last_quotes(db)
     _compare_features(db)
     lost = "FROM features_beside WHERE NOT is_stored"
@@ -158,36 +186,16 @@ def _judge_features(db: duckdb.DuckDBPyConnection) -> TableReport:
     )
 
 
-def _choose_bars(db: duckdb.DuckDBPyConnection) -> None:
-    """Make ``owed_features``: of each minute's bar that counts, what follows from it.
-
-    History's bar counts, else ours, else Alpaca's.
-    """
+def _derive_features(db: duckdb.DuckDBPyConnection) -> None:
+    """Make ``owed_features``: what follows from the bars that count."""
     formulas = ", ".join(f"{sql} AS {name}" for name, (_, sql) in _FEATURES.items())
-    date = TRADING_DATE.format("window_start_us")
     db.execute(
         f"""
         CREATE OR REPLACE TABLE owed_features AS
-        WITH newest AS (
-            SELECT *, CASE WHEN source = 'trades' THEN 1
-                WHEN kind = 'history' THEN 0 ELSE 2 END AS rank
-            FROM minute_bars
-            QUALIFY 1 = row_number() OVER (
-                PARTITION BY symbol, window_start_us, source
-                ORDER BY known_time DESC, revision DESC
-            )
-        ),
-        chosen AS (
-            SELECT symbol, window_start_us, close, {date} AS trading_date FROM newest
-            WHERE close IS NOT NULL
-            QUALIFY 1 = row_number() OVER (
-                PARTITION BY symbol, window_start_us ORDER BY rank
-            )
-        )
         SELECT symbol, window_start_us, {formulas},
             lag(window_start_us) OVER bars AS before_us,
             trading_date = lag(trading_date) OVER bars AS continues
-        FROM chosen
+        FROM chosen_bars
         WINDOW bars AS (PARTITION BY symbol ORDER BY window_start_us)
         """
     )

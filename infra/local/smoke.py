@@ -23,6 +23,7 @@ from infra.local import (
     closed_minutes,
     machine,
     oracle,
+    recomputed,
     recording,
     shown,
     stream_contents,
@@ -203,7 +204,7 @@ def _judge(
         kinesis=store(settings),
         only_stored=only_stored,
     )
-    derived = closed_minutes.judge(db, lake)
+    derived = [*closed_minutes.judge(db, lake), recomputed.judge(db)]
     report = replace(report, tables=[*report.tables, *derived])
     keep_report(settings.var, report)
     return report
@@ -255,6 +256,7 @@ def counts(report: oracle.Report) -> dict[str, int]:
         "bronze_records": report.total("stored", "bronze.records"),
         "silver_expected": sum(report.total("expected", name) for name in rows),
         "silver_rows": sum(report.total("stored", name) for name in rows),
+        "features": report.total("stored", recomputed.TABLE),
         "lost": report.total("lost"),
         "duplicated": report.total("duplicated"),
         "altered": report.total("altered"),

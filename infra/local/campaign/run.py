@@ -9,16 +9,17 @@ Then the planted mutants show that the oracle would have noticed (``mutants``).
 import random
 import shutil
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from conf.errors import FixSetup
 from conf.logs import get_logger
 from conf.settings import Settings
-from infra.local import oracle, shown, smoke, state
+from infra.local import closed_minutes, oracle, recomputed, shown, smoke, state
 from infra.local.campaign.catalog import FAULTS, Fault
 from infra.local.campaign.minutes import judge_minutes
 from infra.local.campaign.recovery import Silver
@@ -111,9 +112,12 @@ def run(
         keep: Leave the folders even if every bound held.
 
     Raises:
-        FixSetup: The pipeline cannot run.
+        FixSetup: The pipeline cannot run, or there is no such fault.
     """
     began = time.monotonic()
+    names = [fault.name for fault in FAULTS]
+    for unknown in set(only or ()).difference(names):
+        raise FixSetup("--only", f"no fault {unknown}", f"Choose of {', '.join(names)}")
     chosen = prepared(settings, seed)
     campaign = Campaign(seed, tuple(x for x in FAULTS if not only or x.name in only))
     observed = observe(chosen, strike=campaign.strike, strike_after_s=WARM_UP_S)
@@ -214,6 +218,8 @@ def _judge(settings: Settings, observed: Observation) -> dict[str, Any]:
             kinesis=smoke.store(settings),
             with_missed=True,
         )
+        closed_minutes.load(db, lake)
+        report = replace(report, tables=[*report.tables, recomputed.judge(db)])
         smoke.keep_report(settings.var, report)
         seen = observed.shown
         differs = shown.judge(db, lake, seen).differences if seen else None

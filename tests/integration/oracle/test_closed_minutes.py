@@ -14,7 +14,7 @@ import pytest
 from conf.market.bars import minute_bars, to_records
 from conf.market.effective_trades import Trade
 from conf.market.sessions import load_sessions
-from infra.local import closed_minutes
+from infra.local import closed_minutes, recomputed
 from infra.local.comparison import TableReport
 from infra.local.oracle import open_database
 from silver.bar_revisions import Revision
@@ -211,6 +211,31 @@ def test_a_wrong_feature_is_altered(db, tmp_path, column):
     row[column] = row[column] + 1 if is_count else row[column] * 1.0001 + 1e-7
 
     assert faults(judged(db, lake, tmp_path)) == {"silver.features": (0, 0, 1)}
+
+
+COMPUTED = ("ema_5m", "rsi_14", "missing_minutes")
+
+
+@pytest.mark.parametrize("column", COMPUTED)
+def test_the_last_bit_is_computed_again(db, tmp_path, column):
+    lake = correct()
+    row: dict[str, Any] = lake["silver.features"][-1]
+    row[column] = math.nextafter(row[column], 1e9) if type(row[column]) is float else 3
+    assert faults(judged(db, lake, tmp_path)) == {}
+
+    found = recomputed.judge(db)
+    assert (found.expected, found.stored, found.altered) == (MINUTES - 1,) * 2 + (1,)
+    assert found.examples["altered"][0]["differs"] == [column]
+
+
+def test_computed_again_from_the_first_bar_is_the_same(db, tmp_path):
+    lake = correct()
+    lake["silver.features"].append(lake["silver.features"][3])
+    del lake["silver.features"][5]
+    judged(db, lake, tmp_path)
+
+    found = recomputed.judge(db)
+    assert (found.stored, found.altered) == (MINUTES - 2, 0)
 
 
 def test_a_feature_that_is_null_though_it_has_its_bars_is_altered(db, tmp_path):

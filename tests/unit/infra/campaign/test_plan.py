@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from conf.errors import FixSetup
+from conf.settings import Settings
 from infra.local.campaign.catalog import FAULTS
 from infra.local.campaign.mutants import IN_LAYERS, IN_PRODUCER, Mutant
-from infra.local.campaign.run import Campaign
+from infra.local.campaign.run import Campaign, run
 from infra.local.campaign.trials import is_right
 from producer.segments import MARK, RECORD, Segments, encode
 
@@ -20,6 +22,11 @@ def test_a_seed_is_an_order():
     assert Campaign(7).order == Campaign(7).order
     assert Campaign(7).order != Campaign(8).order
     assert sorted(Campaign(7).order) == sorted(fault.name for fault in FAULTS)
+
+
+def test_an_unknown_fault_is_refused_before_anything_runs():
+    with pytest.raises(FixSetup, match=r"no fault nonsense.*Choose of kill-producer"):
+        run(Settings(), seed=7, only=["mute", "nonsense"])
 
 
 def test_twelve_mistakes_are_planted():
