@@ -121,7 +121,7 @@ def run(
     chosen = prepared(settings, seed)
     campaign = Campaign(seed, tuple(x for x in FAULTS if not only or x.name in only))
     observed = observe(chosen, strike=campaign.strike, strike_after_s=WARM_UP_S)
-    counts = _judge(chosen, observed)
+    counts = judge(chosen, observed)
     trials = [] if only else try_mutants(chosen, seed)
     result = {
         **counts,
@@ -132,19 +132,24 @@ def run(
     result["broken"] = broken_bounds(result)
     for sentence in result["broken"]:
         _log.error(sentence)
-    if result["broken"] or keep:
-        _log.info("the run's folder is kept", folder=str(chosen.var))
-    else:
-        shutil.rmtree(chosen.var)
+    leave(chosen, keep=keep or bool(result["broken"]))
     return result
 
 
-def prepared(settings: Settings, seed: int) -> Settings:
+def leave(settings: Settings, *, keep: bool) -> None:
+    """Remove a run's folder, or say where it is."""
+    if keep:
+        _log.info("the run's folder is kept", folder=str(settings.var))
+    else:
+        shutil.rmtree(settings.var)
+
+
+def prepared(settings: Settings, seed: int, rate: int = RATE_PER_S) -> Settings:
     """Return the settings of a campaign: its own folder, market and seed."""
     var = settings.var / "campaign" / f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}"
     market = {
         **_MARKET,
-        "rate_per_s": RATE_PER_S,
+        "rate_per_s": rate,
         "seed": seed,
         "truth_dir": var / "truth",
     }
@@ -207,7 +212,7 @@ def _await_settled_gaps(scene: Scene) -> None:
     _log.warning("not every gap is settled")
 
 
-def _judge(settings: Settings, observed: Observation) -> dict[str, Any]:
+def judge(settings: Settings, observed: Observation) -> dict[str, Any]:
     """Compare the drained lake with the truth, and the live stream with the lake."""
     lake = Path(settings.lake.root)
     with oracle.open_database(settings.var) as db:

@@ -57,7 +57,7 @@ def late_storm(scene: Scene, number: int = 2_000) -> int:
     ages_s = [scene.dice.uniform(180, 3 * 3600) for _ in range(number)]
     now_ns = time.time_ns()
     trades = [_trade(scene, now_ns - int(age_s * _SECOND_NS)) for age_s in ages_s]
-    return _send(scene, "l", [_text(trade) for trade in trades])
+    return send(scene, "l", [_text(trade) for trade in trades])
 
 
 def correction_storm(scene: Scene, number: int = 500) -> int:
@@ -66,7 +66,7 @@ def correction_storm(scene: Scene, number: int = 500) -> int:
     corrections = [_correction(trade) for trade in trades]
     cancels = [_cancel(correction) for correction in corrections[::2]]
     return sum(
-        _send(scene, "n", [_text(message) for message in messages])
+        send(scene, "n", [_text(message) for message in messages])
         for messages in (trades, corrections, cancels)
     )
 
@@ -83,7 +83,7 @@ def poison_burst(scene: Scene, number: int = 5_000) -> int:
             texts.append(form.format(**fill, huge="9" * 400))
         else:
             texts.append(malformer.spoil(_struct(message)).decode())
-    return _send(scene, "m", texts)
+    return send(scene, "m", texts)
 
 
 def schema_evolution(scene: Scene, number: int = 300) -> int:
@@ -99,12 +99,12 @@ def schema_evolution(scene: Scene, number: int = 300) -> int:
         _trade(scene, time.time_ns()) | scene.dice.choice(changes)
         for _ in range(number)
     ]
-    known = _send(scene, "n", [_text(trade) for trade in trades])
+    known = send(scene, "n", [_text(trade) for trade in trades])
     strange = [{"T": "news", "S": t["S"], "t": t["t"], "i": t["i"]} for t in trades]
-    return known + _send(scene, "m", [_text(message) for message in strange])
+    return known + send(scene, "m", [_text(message) for message in strange])
 
 
-def _send(scene: Scene, flag: str, texts: list[str]) -> int:
+def send(scene: Scene, flag: str, texts: list[str]) -> int:
     """Let messages come as frames of a connection of their own; return how many."""
     settings, epoch = scene.settings, f"campaign-{next(_ids)}"
     batcher = Batcher(
