@@ -1,6 +1,7 @@
-"""When something that failed is tried again."""
+"""When an interval that could not be filled is tried again, and with what known."""
 
 from producer.backoff import Backoff
+from producer.told import Told
 
 _SETTLE_S = 2.0
 _FIRST_WAIT_S, _MAX_WAIT_S = 2.0, 60.0
@@ -13,6 +14,8 @@ class Attempts:
         self.since_s: float | None = None
         """Of the first try: waiting behind other intervals is no failure."""
         self.due_s = now_s + _SETTLE_S
+        self.told = Told()
+        """What the stream has of the interval: read once, however often it is tried."""
         self._backoff = Backoff(_FIRST_WAIT_S, _MAX_WAIT_S, draw=lambda: 1.0)
 
     def begin(self, now_s: float) -> None:

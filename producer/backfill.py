@@ -16,7 +16,7 @@ from producer import order_history, order_updates
 from producer.attempts import Attempts
 from producer.endpoints import is_always_open
 from producer.findings import Findings
-from producer.gaps import Gap, Ledger
+from producer.gaps import Gap, Interval, Ledger, interval
 from producer.history_pages import HistoryPages
 from producer.history_process import HistoryProcess, NoHistory, Page, Throttled
 from producer.judgement import Sessions, Verdict, judge, open_ns
@@ -60,10 +60,10 @@ class Outlet(Protocol):
     def market_ns(self) -> int:
         """Return the market time."""
 
-    def payloads(self, since_ns: int) -> Iterator[bytes]:
+    def payloads(self, since_ns: int, until_ns: int) -> Iterator[bytes]:
         """Yield the records that the stream has or will have, in any thread.
 
-        Those received at a market time or later; as far as they are still on disk.
+        Those received in a market time, as far as they are still on disk, and others.
         """
 
     def symbols(self) -> list[str]:
@@ -95,28 +95,37 @@ class Backfill:
         self._is_always_open = is_always_open(settings)
         self._ledger, self._history, self._outlet = ledger, history, outlet
         self._seen, self._rates = seen, rates
-        self._attempts: dict[tuple[str, int], Attempts] = {}
+        self._attempts: dict[Interval, Attempts] = {}
         self._transitions: list[GapTransition] = []
         self.rows_total = 0
         self.lost_total = 0
+        self.unreadable_total = 0
 
     @property
     def since_ns(self) -> int:
-        """From which market time on history may be asked for ticks."""
-        return self._pages.since_ns(self._ledger.since_ns(self._outlet.market_ns()))
+        """From which market time on it must be known what the stream has.
+
+        A gap that has been open for longer than one is tried to be filled needs nothing
+        before its end: what history then tells again is dropped by silver.
+        """
+        now_ns = self._outlet.market_ns()
+        open_ns = self._settings.give_up_after_s * _NS_PER_S
+        return self._pages.since_ns(self._ledger.since_ns(now_ns, open_ns))
 
     async def run(self) -> None:
         """Fill for ever; the history process lives only while there is a gap."""
         while True:
-            groups = self._ledger.to_fill()
-            for gaps in groups:
-                key = (gaps[0].outage, gaps[0].from_ns)
-                attempts = self._attempts.setdefault(key, Attempts(time.monotonic()))
+            groups = {interval(gaps[0]): gaps for gaps in self._ledger.to_fill()}
+            self._attempts = {
+                key: self._attempts.get(key) or Attempts(time.monotonic())
+                for key in groups
+            }
+            for key, gaps in groups.items():
+                attempts = self._attempts[key]
                 if time.monotonic() >= attempts.due_s:
                     attempts.begin(time.monotonic())
                     await self._fill(gaps, attempts)
             if not groups:
-                self._attempts.clear()
                 await self._history.close()
             await asyncio.sleep(_IDLE_S)
 
@@ -150,7 +159,7 @@ class Backfill:
         if resource == NOTHING:
             self._give_up(gaps, sessions)
             return
-        found = await self._publish(resource, gaps)
+        found = await self._publish(resource, gaps, attempts.told)
         waiting: dict[str, list[Gap]] = {}
         for gap in gaps:
             rows = found.count(gap)
@@ -221,41 +230,48 @@ class Backfill:
         self.rows_total += rows
         self._settle(gap, Verdict("backfilled"), rows)
 
-    async def _publish(self, resource: str, gaps: list[Gap]) -> Findings:
+    async def _publish(self, resource: str, gaps: list[Gap], told: Told) -> Findings:
         """Publish what an interval hid.
 
         And of some time before, for a message may have been delayed into it.
         """
         first = gaps[0]
         from_ns, to_ns = first.from_ns, first.to_ns or first.from_ns
-        told = await asyncio.to_thread(self._told, self._pages.since_ns(from_ns))
-        for amendment in told.amendments:
-            self._seen.note(amendment, self._outlet.market_ns())
+        self._remember(told.amendments)
         findings = Findings(resource, gaps, self._seen, told)
         epoch, numbers = f"backfill-{first.outage}-{resource}", count()
         symbols = self._symbols(gaps)
         async for page in self._pages.of(resource, symbols, from_ns, to_ns):
+            if not told.is_read:  # not before history answers: there is time
+                await self._recall(told, from_ns, to_ns)
             frame = Frame(epoch, next(numbers), time.time_ns(), b"")
             findings.rows.start_page()
             found = list(_flat(page))
             for low in range(0, len(found), _ROWS_AT_ONCE):
                 news = list(findings.news(found[low : low + _ROWS_AT_ONCE]))
                 await self._outlet.publish(frame, news)
+                told.add(news)
                 self.rows_total += len(news)
         self._remember(findings.rows.bars)
         return findings
 
-    def _told(self, since_ns: int) -> Told:
+    async def _recall(self, told: Told, from_ns: int, to_ns: int) -> None:
+        """Read what the stream has of an interval; what is not known is told again."""
+        times_ns = self._pages.since_ns(from_ns), self._pages.until_ns(to_ns)
+        records = self._outlet.payloads(*times_ns)
         try:
-            return Told.of(self._outlet.payloads(since_ns), since_ns)
+            await asyncio.to_thread(told.read, records, *times_ns)
         except OSError as error:
-            _log.warning("all is told again: the spool cannot be read", reason=error)
-            return Told()
+            _log.warning("what the spool has is told again", reason=str(error))
+        if told.unreadable:
+            self.unreadable_total += told.unreadable
+            _log.error("records in the spool are none", records=told.unreadable)
+        self._remember(told.amendments)
 
-    def _remember(self, bars: list[Message]) -> None:
-        """Note bars as if the feed had told them: a later gap may restate them."""
-        for bar in bars:
-            self._seen.note(bar, self._outlet.market_ns())
+    def _remember(self, messages: list[Message]) -> None:
+        """Note bars and amendments as if the feed had just told them."""
+        for message in messages:
+            self._seen.note(message, self._outlet.market_ns())
 
     def _symbols(self, gaps: list[Gap]) -> list[str]:
         symbols = {gap.symbol for gap in gaps}

@@ -15,6 +15,9 @@ from conf.market.rfc3339 import format_ns
 from producer.reactions import Cause
 from producer.subscription import Channels
 
+Interval = tuple[int, str, int]
+"""From, outage, to."""
+
 
 class Gap(msgspec.Struct, frozen=True):
     """One symbol of one channel in one outage; times are market time, epoch ns."""
@@ -61,10 +64,16 @@ class Ledger:
         """How many symbols of channels do not come at present."""
         return len(self._open)
 
-    def since_ns(self, now_ns: int) -> int:
-        """Return when the oldest gap that is not settled began; now without one."""
-        gaps = (*self._open.values(), *self._over.values())
-        return min((gap.from_ns for gap in gaps), default=now_ns)
+    def since_ns(self, now_ns: int, open_ns: int) -> int:
+        """Return when the oldest gap began that is not settled; now without one.
+
+        One that has been open for longer than ``open_ns`` counts only when it is over:
+        nobody knows whether it ever will be.
+        """
+        lasting = (gap.from_ns for gap in self._open.values())
+        began = [time_ns for time_ns in lasting if time_ns >= now_ns - open_ns]
+        began += [gap.from_ns for gap in self._over.values()]
+        return min(began, default=now_ns)
 
     def restore(self, outages: Iterable[Outage], received_until_ns: int) -> None:
         """Take over what an earlier producer knew.
@@ -142,8 +151,8 @@ class Ledger:
 
     def to_fill(self) -> list[list[Gap]]:
         """Return what is over, oldest first; gaps of one interval together."""
-        gaps = sorted(self._over.values(), key=_interval)
-        return [list(group) for _, group in groupby(gaps, key=_interval)]
+        gaps = sorted(self._over.values(), key=interval)
+        return [list(group) for _, group in groupby(gaps, key=interval)]
 
     def outages(self) -> list[Outage]:
         """Return everything that is not settled, to be ``restore``d."""
@@ -196,7 +205,8 @@ def _routes(channels: Channels) -> list[tuple[str, str]]:
     return [(channel, x) for channel, symbols in channels.items() for x in symbols]
 
 
-def _interval(gap: Gap) -> tuple[int, str, int]:
+def interval(gap: Gap) -> Interval:
+    """Return what is equal for gaps that are filled together."""
     return gap.from_ns, gap.outage, gap.to_ns or 0
 
 

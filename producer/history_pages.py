@@ -29,6 +29,10 @@ class HistoryPages:
         """Return from when on ticks are asked for, of an interval that begins then."""
         return max(0, from_ns - self._lookback_ns)
 
+    def until_ns(self, to_ns: int) -> int:
+        """Return until when the feed may tell of an interval: delayed messages."""
+        return to_ns + self._lookback_ns
+
     async def of(
         self, resource: str, symbols: list[str], from_ns: int, to_ns: int
     ) -> AsyncIterator[Page]:

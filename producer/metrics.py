@@ -26,6 +26,7 @@ _GAUGES = {
     "gaps_unsettled": "Gaps that are open or not filled yet",
     "gaps_lost": "Gaps that could not be filled",
     "backfilled_rows": "Messages published from history",
+    "spool_unreadable": "Records on disk that backfill could not read back",
     "rest_throttled": "REST answers 429",
 }
 

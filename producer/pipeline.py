@@ -231,9 +231,9 @@ class Producer:
         self.store(records)
         return len(records)
 
-    def payloads(self, since_ns: int) -> Iterator[bytes]:
-        """Yield the spooled records received at a market time or later, and others."""
-        return self._spool.payloads(self._wall_s(since_ns))
+    def payloads(self, since_ns: int, until_ns: int) -> Iterator[bytes]:
+        """Yield the spooled records received in a market time, and some others."""
+        return self._spool.payloads(self._wall_s(since_ns), self._wall_s(until_ns))
 
     def announce(self, transitions: list[GapTransition]) -> None:
         """Take transitions of gaps for the stream, after all that was received."""
@@ -367,6 +367,7 @@ class Producer:
             gaps_unsettled=self._reception.ledger.unsettled,
             gaps_lost=self._backfill.lost_total,
             backfilled_rows=self._backfill.rows_total,
+            spool_unreadable=self._backfill.unreadable_total,
             rest_throttled=self._history.throttled,
             connections=feed.connections,
             slow_client_errors=feed.slow_client_errors,

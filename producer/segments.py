@@ -11,6 +11,7 @@ leaves it, is where reading the file stops. One process holds the folder at a ti
 """
 
 import fcntl
+import math
 import os
 import struct
 import zlib
@@ -96,10 +97,16 @@ class Segments:
         """Number of the file that is written to; None before the first write."""
         return self._active
 
-    def read_all(self, since_s: float = 0.0) -> Iterator[Stored]:
-        """Yield every whole entry of files written since, epoch s, oldest first."""
+    def read_all(
+        self, since_s: float = 0.0, until_s: float = math.inf
+    ) -> Iterator[Stored]:
+        """Yield every whole entry of files written in a time, epoch s, oldest first."""
+        begun_s = 0.0
         for segment in self.segments():
-            if self.written_s(segment) < since_s:
+            written_s = self.written_s(segment)
+            is_asked_for = written_s >= since_s and begun_s < until_s
+            begun_s = written_s  # the next file begins where this one ends
+            if not is_asked_for:
                 continue
             content = self._path(segment).read_bytes()
             offset = 0

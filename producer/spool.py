@@ -107,9 +107,9 @@ class Spool:
         self._arrived.set()
         self._idle.clear()
 
-    def payloads(self, since_s: float) -> Iterator[bytes]:
-        """Yield the records of files written since, epoch s; in any thread."""
-        for entry in self._segments.read_all(since_s):
+    def payloads(self, since_s: float, until_s: float = math.inf) -> Iterator[bytes]:
+        """Yield the records of files written in a time, epoch s; in any thread."""
+        for entry in self._segments.read_all(since_s, until_s):
             if entry.kind == RECORD:
                 yield entry.body
 

@@ -19,7 +19,8 @@ class Status(msgspec.Struct, frozen=True):
     disk takes nothing; ``spool_full`` is true then, and when the spool has its bound.
     ``gaps_open`` counts the symbols of channels that do not come at present,
     ``gaps_unsettled`` those too that came again and were not filled yet, ``gaps_lost``
-    those that history should have filled and did not. ``account_state`` is that of the
+    those that history should have filled and did not. ``spool_unreadable`` counts the
+    records that backfill could not read back. ``account_state`` is that of the
     account stream, null when it is not asked for; ``market_open`` is what the calendar
     says, true where there is none.
     """
@@ -42,6 +43,7 @@ class Status(msgspec.Struct, frozen=True):
     gaps_unsettled: int
     gaps_lost: int
     backfilled_rows: int
+    spool_unreadable: int
     rest_throttled: int
     connections: int
     slow_client_errors: int

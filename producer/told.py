@@ -2,7 +2,7 @@
 
 A record on disk is in the stream or will be, and stays on disk for as long as backfill
 may ask for its time. So this holds after ``kill -9`` as well. Of what is no longer
-there, or never was, the rows are told again: silver drops the copies.
+there, never was, or cannot be read, the rows are told again: silver drops the copies.
 """
 
 from collections.abc import Iterable
@@ -24,24 +24,40 @@ _encode = msgspec.json.Encoder(order="sorted").encode
 
 
 class Told:
-    """The trades and quotes of some records, as fingerprints, and the amendments."""
+    """The trades and quotes of one interval, as fingerprints, and the amendments."""
 
     def __init__(self) -> None:
         self._ticks: set[int] = set()
         self.amendments: list[Message] = []
         """Corrections and cancels."""
+        self.is_read = False
+        """Whether the spool was asked."""
+        self.unreadable = 0
+        """Records that no producer can have written."""
 
-    @classmethod
-    def of(cls, payloads: Iterable[bytes], since_ns: int) -> "Told":
-        """Return what records tell that was received at a market time or later."""
-        told = cls()
+    def read(self, payloads: Iterable[bytes], since_ns: int, until_ns: int) -> None:
+        """Note what records tell that was received from one market time to another.
+
+        Raises:
+            OSError: The disk cannot be read; what was read before that is noted.
+        """
+        self.is_read = True
         for payload in payloads:
-            header, lines = unpack(payload)
+            try:
+                header, lines = unpack(payload)
+            except msgspec.DecodeError:
+                self.unreadable += 1
+                continue
             if header.kind in _KINDS:
                 for line in lines:
-                    if line.market_time_ns >= since_ns:
-                        told._note(line)
-        return told
+                    if since_ns <= line.market_time_ns < until_ns:
+                        self._note(line)
+
+    def add(self, rows: Iterable[Row]) -> None:
+        """Note rows that were published."""
+        for message, occurrence in rows:
+            if message.data is not None:
+                self._remember(message, message.data, occurrence)
 
     def has(self, row: Row) -> bool:
         """Tell whether a trade or quote was told with every field the same."""
@@ -57,12 +73,16 @@ class Told:
             return
         try:
             head = _decode_head(line.message)
-            if head.type in _TICKS:
-                self._ticks.add(_fingerprint(line.message, line.occurrence))
-            elif head.type in _AMENDMENTS:
-                self.amendments.append(Message(line.index, head, line.message))
+            message = Message(line.index, head, line.message)
+            self._remember(message, line.message, line.occurrence)
         except msgspec.DecodeError:
             return  # silver rejects the message with its reason
+
+    def _remember(self, message: Message, data: msgspec.Raw, occurrence: int) -> None:
+        if message.head.type in _TICKS:
+            self._ticks.add(_fingerprint(data, occurrence))
+        elif message.head.type in _AMENDMENTS:
+            self.amendments.append(message)
 
 
 def _fingerprint(data: msgspec.Raw, occurrence: int) -> int:

@@ -9,6 +9,11 @@ applied to what was known at a moment it is the view of that moment. What is kno
 include the trade that a correction has found: such a one goes first and keeps it, also
 when an earlier one for the same trade comes later.
 
+So where two corrections mean one state of a trade, or two trades bear one name, the
+order of arrival can decide. No rule without it lets a match be final: it would have to
+be taken back when an earlier correction or a namesake comes, and with it what silver
+has told of it, what gold has counted by it, and the view of every moment between.
+
 The stream and a backfill may both tell of one correction, as messages of two times.
 Both mean the trade that one of them found, which changes once.
 """

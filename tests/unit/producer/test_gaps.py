@@ -75,6 +75,20 @@ def test_a_restored_gap_begins_where_the_spool_ends():
     assert first.from_ns == 9 * S
 
 
+def test_a_gap_that_does_not_close_counts_for_a_while_and_again_when_it_is_over():
+    ledger = Ledger()
+    ledger.lose("e1", "refused", {"trades": ["A"]}, 10 * S, 12 * S)
+    ledger.lose("e2", "cut", {"trades": ["B"]}, 50 * S, 50 * S)
+    assert [ledger.since_ns(now * S, 60 * S) for now in (70, 71, 110, 111)] == [
+        10 * S,
+        50 * S,
+        50 * S,
+        111 * S,
+    ]
+    ledger.receive({"trades": ["A"]}, 200 * S)
+    assert ledger.since_ns(999 * S, 60 * S) == 10 * S
+
+
 def test_channels_in_common_and_left_over():
     assert common(BOTH, {"trades": ["B", "C"]}) == {"trades": ["B"]}
     assert without(BOTH, {"trades": ["B"], "quotes": ["A"]}) == {"trades": ["A"]}

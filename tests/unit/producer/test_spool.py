@@ -193,6 +193,25 @@ async def test_what_kinesis_has_is_kept_for_a_while_if_there_is_room(
         assert len(list((tmp_path / "wide").glob("*.spool"))) == 1
 
 
+async def test_files_that_began_after_a_time_are_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(segments, "SEGMENT_BYTES", 1)
+    async with committing(spool(tmp_path)) as box:
+        for number in range(4):
+            await committed(box, records(number + 1)[-1:])
+        for number, path in enumerate(sorted(tmp_path.glob("*.spool"))):
+            os.utime(path, (100 + number, 100 + number))  # when it was last written
+
+        def numbers(*times_s: float) -> list[int]:
+            return [int(payload) for payload in box.payloads(*times_s)]
+
+        assert numbers(100, 103) == [0, 1, 2, 3]
+        assert numbers(101, 101.5) == [1, 2]
+        assert numbers(101, 102) == [1, 2]
+        assert numbers(104) == []
+
+
 async def test_above_its_bound_it_is_full_until_well_below(tmp_path: Path, monkeypatch):
     monkeypatch.setattr(segments, "SEGMENT_BYTES", 1_000)
     async with committing(spool(tmp_path, max_bytes=5_000)) as box:

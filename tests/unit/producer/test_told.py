@@ -50,8 +50,14 @@ def rows(resource: str, *found: dict[str, Any]) -> list[Row]:
     return [row for each in found for row in every.of(resource, "KO", dict(each))]
 
 
+def told_of(payloads: list[bytes]) -> Told:
+    told = Told()
+    told.read(payloads, BEGIN_NS, END_NS)
+    return told
+
+
 def test_a_row_is_told_when_every_field_is() -> None:
-    told = Told.of([record(("t", trade(1, 1)))], BEGIN_NS)
+    told = told_of([record(("t", trade(1, 1)))])
     (same, other) = rows("trades", trade(1, 1), trade(1, 1, p=9.51))
 
     assert told.has(same)
@@ -59,7 +65,7 @@ def test_a_row_is_told_when_every_field_is() -> None:
 
 
 def test_identical_quotes_are_told_apart_by_their_number() -> None:
-    told = Told.of([record(("q", quote(1)), occurrence=1)], BEGIN_NS)
+    told = told_of([record(("q", quote(1)), occurrence=1)])
 
     assert [told.has(row) for row in rows("quotes", *[quote(1)] * 3)] == [
         False,
@@ -74,20 +80,21 @@ def test_identical_quotes_are_told_apart_by_their_number() -> None:
         (record(("t", trade(1, 1)), kind="backfill"), True),
         (record(("t", trade(1, 1)), kind="history"), False),
         (record(("t", trade(1, 1)), at_s=-1), False),
+        (record(("t", trade(1, 1)), at_s=10), False),
         (record(("t", trade(1, 1) | {"t": 5})), False),
     ],
 )
-def test_only_what_the_stream_received_since_counts(
+def test_only_what_the_stream_received_in_the_interval_counts(
     payload: bytes, is_told: bool
 ) -> None:
     (row,) = rows("trades", trade(1, 1))
 
-    assert Told.of([payload], BEGIN_NS).has(row) == is_told
+    assert told_of([payload]).has(row) == is_told
 
 
 def test_what_a_gap_hid_is_news_and_what_was_told_since_still_counts() -> None:
     gaps = [Gap("e1", "cut", "trades", "KO", BEGIN_NS, END_NS)]
-    told = Told.of([record(("t", trade(1, -3)), ("t", trade(3, 4)), at_s=5)], BEGIN_NS)
+    told = told_of([record(("t", trade(1, -3)), ("t", trade(3, 4)), at_s=5)])
     findings = Findings("trades", gaps, Seen(), told)
     ids = (1, -3), (2, -2), (3, 4), (4, 5)
     news = findings.news([("KO", trade(number, at_s)) for number, at_s in ids])
@@ -98,6 +105,22 @@ def test_what_a_gap_hid_is_news_and_what_was_told_since_still_counts() -> None:
 
 def test_an_amendment_is_found_whatever_its_time() -> None:
     correction = trade(0, 8) | {"oi": 1, "ci": 2}
-    told = Told.of([record(("c", correction), at_s=8)], BEGIN_NS)
+    told = told_of([record(("c", correction), at_s=8)])
 
     assert [message.head.type for message in told.amendments] == ["c"]
+
+
+def test_a_record_that_cannot_be_read_hides_no_other() -> None:
+    (row,) = rows("trades", trade(1, 1))
+    torn = [b"", b"\xff", record(("t", trade(2, 1)))[:-1]]
+    told = told_of([*torn, record(("t", trade(1, 1)))])
+
+    assert told.has(row)
+    assert told.unreadable == 3
+
+
+def test_what_was_published_need_not_be_read_back() -> None:
+    told, (row, other) = Told(), rows("trades", trade(1, 1), trade(2, 1))
+    told.add([row])
+
+    assert [told.has(each) for each in (row, other)] == [True, False]

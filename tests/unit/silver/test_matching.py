@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from silver.matching import match
+from conf.market.effective_trades import Correction, Trade, resolve
+from silver.matching import TRADE_COLUMNS, match
 
 NOON = datetime(2026, 11, 23, 17, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -198,3 +199,30 @@ def test_a_chain_told_twice_in_any_order_and_steps_leads_back(
     matched = [row for row in known if row["match_state"] == "matched"]
 
     assert states(matched) == [("matched", trade()["event_time_ns"])] * len(told)
+
+
+@given(st.permutations([*range(8)]), st.sets(st.integers(1, 7)))
+def test_where_no_two_mean_one_trade_the_order_of_arrival_decides_nothing(
+    order: list[int], cuts: set[int]
+):
+    # two chains of three, trades that may come after what corrects them
+    corrections = [
+        correct(root + i, by=root + i + 1, moment=NOON + HOUR + i * SECOND)
+        for root in (10, 20)
+        for i in range(3)
+    ]
+    arrivals = [*corrections, trade(10), trade(20)]
+    known: list[dict[str, Any]] = []
+    reported: list[dict[str, Any]] = []
+    low = 0
+    for high in sorted({*cuts, len(order)}):
+        for each in (arrivals[place] for place in order[low:high]):
+            (known if "message_hash" in each else reported).append(each)
+        known += match(known, reported)
+        low = high
+    stored = [row for row in known if row["match_state"] == "matched"]
+    trades = [Trade(*(row[name] for name in TRADE_COLUMNS[:-1])) for row in reported]
+    resolution = resolve(trades, [Correction.of(row) for row in stored])
+
+    assert len(stored) == len(corrections)
+    assert {now.trade_id for now in resolution.apply(trades)} == {13, 23}

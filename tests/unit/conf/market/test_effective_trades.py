@@ -1,6 +1,7 @@
 """What corrections do to trades, against a slow count that knows no index."""
 
 from datetime import UTC, date, datetime
+from itertools import pairwise
 
 import msgspec
 import pytest
@@ -217,6 +218,31 @@ def test_equal_to_a_slow_count_in_any_order_and_with_copies(reported, messages, 
 
     assert sorted(resolution.apply(shuffled), key=order) == sorted(known, key=order)
     assert {c: (m.state, m.trade) for c, m in resolution.matches.items()} == matches
+
+
+# A chain of corrections for each of some trades; no two mean one state of a trade.
+chains = st.lists(st.integers(1, 4), min_size=1, max_size=4)
+
+
+@given(chains, st.booleans(), st.randoms())
+def test_what_a_backfill_tells_again_changes_nothing(lengths, is_cancelled, random):
+    reported, messages = [], []
+    for number, length in enumerate(lengths):
+        ids = range(10 * number, 10 * number + length + 1)
+        reported.append(trade(ids[0]))
+        for at_s, (wrong, right) in enumerate(pairwise(ids), 1):
+            messages.append(correct(trade(wrong), right, 10.0, at_s=at_s))
+        if is_cancelled:
+            messages.append(cancel(trade(ids[-1]), at_s=length + 1))
+    # history does not say when a correction came: it gets the time of its trade
+    again = [
+        msgspec.structs.replace(each, event_time_ns=NOON_NS)
+        for each in random.choices(messages, k=5)
+    ]
+    messages_and_again = random.sample(all_ := [*messages, *again], len(all_))
+
+    assert states(reported, messages_and_again) == ["matched"] * len(all_)
+    assert effective(reported, messages_and_again) == effective(reported, messages)
 
 
 def order(each):
