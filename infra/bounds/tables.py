@@ -124,4 +124,20 @@ RESTARTS = Run(
     ),
 )
 
-RUNS = (SCALE, BACKLOG, BENCH, RESTARTS)
+QUALITY = Run(
+    "quality-delay",
+    ("python", "-m", "infra.local.quality_delay"),
+    (
+        Bound(
+            "quality-delay",
+            "a row that breaks a rule at 4,096/s: told in `quality.results`, slowest",
+            ("told_after_s.max",),
+            60.0,
+            "s",
+        ),
+        Bound("quality-delay-broken", "quality-delay: broken bounds", ("broken",), 0),
+        faultless("quality-delay", "wrong rows beside 4,096/s"),
+    ),
+)
+
+RUNS = (SCALE, BACKLOG, BENCH, RESTARTS, QUALITY)
