@@ -343,7 +343,7 @@ class QualitySettings(_Section):
     """Validation: what the tables promise, checked beside the stream."""
 
     enabled: bool = Field(True, description="Validate while the pipeline runs")
-    every_s: PositiveFloat = Field(45.0, description="Time between two validations")
+    every_s: PositiveFloat = Field(40.0, description="Time between two validations")
     max_rows: Positive = Field(
         250_000, description="Rows of one table that one validation takes at most"
     )
