@@ -14,13 +14,14 @@ import numpy as np
 from conf.errors import FixSetup
 from models import calibration
 from models.calibration import Calibration, Reliability, reliability, won
+from models.card import LEAST_SEEDS, Card
 from models.checkpoints import Checkpoints
 from models.environment import Rules, Simulation
 from models.evaluate import Evidence
 from models.material import Material
 from models.observation import ACCOUNT_INPUTS, MARKET_INPUTS
 from models.records import as_json
-from models.registry import LEAST_SEEDS, Card, Registry
+from models.registry import Registry
 from models.scoring import Network, score
 from models.serving import NAME
 from models.tape import Booleans, Floats, Integers, Tape, stretches, whole

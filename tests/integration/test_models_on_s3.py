@@ -18,10 +18,11 @@ from rich.console import Console
 
 from conf.lake.roots import table_uri
 from conf.lake.tables import MODEL_RUNS
+from models.card import DEMO_LABEL
 from models.environment import Rules
 from models.planted import DAY_BARS
 from models.records import record_runs
-from models.registry import DEMO_LABEL, Registry
+from models.registry import Registry
 from models.scoring import score
 from models.serving import NAME, Serving
 from models.tape import stretches
