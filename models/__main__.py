@@ -15,6 +15,7 @@ from conf.settings import ROOT
 from models.planted_table import QUICK_ROWS, broken, markets
 from models.records import as_json, record_backtest
 from models.watch import Watch
+from models.workers import Workers
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 _ROOT = ROOT / "var" / "models"
@@ -28,6 +29,10 @@ _AsOf = Annotated[
     str, typer.Option(help="Time, pin or table@version; by default the newest")
 ]
 _RegistryOption = Annotated[str, typer.Option(help="URI or folder of the models")]
+_Processes = Annotated[
+    int, typer.Option(help="Seeds at the same time; by default one a core", min=1)
+]
+_CORES = os.cpu_count() or 1
 _told = Console(stderr=True, highlight=False)
 
 
@@ -108,9 +113,7 @@ def train(
     tensorboard: Annotated[
         str, typer.Option(help="Folder of TensorBoard's files; empty: none")
     ] = str(_ROOT / "tensorboard"),
-    processes: Annotated[
-        int, typer.Option(help="Seeds at the same time; by default one a core", min=1)
-    ] = os.cpu_count() or 1,
+    processes: _Processes = _CORES,
     out: Annotated[Path | None, typer.Option(help="File for the last line")] = None,
 ) -> None:
     """Walk forward over recorded bars or the lake and say whether there is an edge."""
@@ -205,6 +208,7 @@ def demo(
     steps: Annotated[int, typer.Option(help="Decisions each", min=1)] = 300_000,
     name: Annotated[str, typer.Option(help="Model in the registry")] = "trader",
     registry: _RegistryOption = _REGISTRY,
+    processes: _Processes = _CORES,
 ) -> None:
     """Train a small model on a simulated market and let it serve, labelled as such."""
     _require_the_group()
@@ -231,7 +235,8 @@ def demo(
     )
     lesson = Lesson(tape, stretches(tape, DAY_BARS), Rules())
     now = datetime.now(UTC)
-    version = publish(kept, lesson, recipe(steps), origin, now, Watch(_told))
+    workers = Workers(Watch(_told), processes)
+    version = publish(kept, lesson, recipe(steps), origin, now, workers)
     kept.promote(version, now)
     _end({"name": name, "version": version, "label": kept.load(version).card.label})
 

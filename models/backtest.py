@@ -17,6 +17,7 @@ from conf.lake.manifest import Manifest
 from conf.lake.tables import BARS, FEATURES, QUOTES, STATUSES
 from models import baselines
 from models.account import Costs
+from models.card import Model
 from models.decisions import Row
 from models.environment import Rules
 from models.fills import nanoseconds
@@ -33,7 +34,6 @@ from models.performance import (
     play,
     wanting,
 )
-from models.registry import Model
 from models.tape import Tape
 
 _READ = (BARS, FEATURES, QUOTES, STATUSES)

@@ -18,7 +18,9 @@ from models.search import Search, usual
 from models.serving import NAME
 from models.study import Study
 from models.train import RECIPES, Recipe, hyperparameters, libraries
+from models.walk import Walk
 from models.watch import Watch
+from models.workers import Workers
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,8 @@ def run(material: Material, course: Course, watch: Watch) -> dict[str, Any]:
         recipe = _searched(material, course, watch, run_id)
         configuration += f" {as_json(usual(recipe))}"
     plan = material.plan(configuration, course.seeds, course.folds)
-    study = Study(material.tape, recipe, plan, course.notes, watch, course.processes)
+    workers = Workers(watch, course.processes)
+    study = Study(Walk(material.tape, recipe, plan), course.notes, workers)
     found = study.run()
     watch.tell(found.evidence.verdict)
     shared = {"study": found.evidence.card()}
@@ -91,7 +94,7 @@ def run(material: Material, course: Course, watch: Watch) -> dict[str, Any]:
     }
     if not course.keep:
         return told
-    kept = keep_model(material, recipe, found.evidence, course.registry, watch)
+    kept = keep_model(material, recipe, found.evidence, course.registry, workers)
     if material.manifest is not None:
         reason = f"what {kept['version']} learnt from"
         name = f"model-{kept['version']}"

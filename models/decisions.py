@@ -15,10 +15,10 @@ import pyarrow.compute as pc
 
 from conf.market.sessions import load_sessions
 from models.account import Accounts, Action
+from models.card import Model
 from models.fills import SECOND_NS, moment, nanoseconds
 from models.lake_rows import values_of
 from models.observation import account_inputs, market_inputs, ordinary_return
-from models.registry import Model
 from models.scoring import score
 from models.tape import Booleans, Floats, Integers
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from models.account import Accounts, Action, Costs
+from models.card import Model
 from models.decisions import (
     HISTORY_NS,
     SUPERSEDED,
@@ -23,7 +24,6 @@ from models.decisions import (
 )
 from models.environment import Rules
 from models.fills import Order, Quotes, moment, nanoseconds, next_quotes
-from models.registry import Model
 from models.tape import Floats
 
 FindQuotes = Callable[[list[Order]], pa.Table]

@@ -1,11 +1,14 @@
 """Play a policy over a tape, and what it looked like."""
 
+import io
+import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
 
+from models import kept
 from models.account import Action, Actions
 from models.environment import Rules, Simulation
 from models.scoring import Network, score
@@ -48,23 +51,33 @@ class Trace:
 
 def save(path: Path, traces: Sequence[Trace]) -> None:
     """Write traces into one npz file; its folder is made."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     columns = {
         f"{field.name}_{place}": getattr(trace, field.name)
         for place, trace in enumerate(traces)
         for field in fields(trace)
     }
-    np.savez(path, allow_pickle=False, **columns)
+    data = io.BytesIO()
+    np.savez(data, allow_pickle=False, **columns)
+    kept.write(path, data.getvalue())
 
 
-def load(path: Path) -> list[Trace]:
-    """Return the traces that ``save`` wrote, in their order."""
+def load(path: Path, tell: Callable[[str], None]) -> list[Trace] | None:
+    """Return the traces that ``save`` wrote, in their order.
+
+    None if there are none, or the file is broken: that is told, for it is made anew.
+    """
+    if not path.exists():
+        return None
     names = [field.name for field in fields(Trace)]
-    with np.load(path) as columns:
-        return [
-            Trace(**{name: columns[f"{name}_{place}"] for name in names})
-            for place in range(len(columns.files) // len(names))
-        ]
+    try:
+        with np.load(io.BytesIO(path.read_bytes())) as columns:
+            return [
+                Trace(**{name: columns[f"{name}_{place}"] for name in names})
+                for place in range(len(columns.files) // len(names))
+            ]
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        tell(f"{path} is broken and made anew: {error}")
+        return None
 
 
 def play(policy: Policy, tape: Tape, rules: Rules) -> Trace:

@@ -5,16 +5,15 @@ that was stopped goes on where it was.
 """
 
 import itertools
-import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from models import performance
+from models import kept, performance
 from models.account import Costs
 from models.baselines import random_like
 from models.environment import Rules
@@ -72,7 +71,7 @@ class Suite:
     def __init__(self, recipe: Recipe, seeds: int, notes: Path, tell: Told) -> None:
         self.recipe, self._seeds = recipe, seeds
         self._notes, self._tell = notes, tell
-        self._known = dict(_read(notes))
+        self._known = {note["key"]: note["value"] for note in kept.lines(notes)}
 
     def run(self, rows: tuple[str, ...], noise_sets: int) -> dict[str, Any]:
         """Return the table of some rows: share of the optimum, and what was claimed.
@@ -123,9 +122,7 @@ class Suite:
 
     def _keep(self, key: str, value: dict[str, Any]) -> None:
         self._known[key] = value
-        self._notes.parent.mkdir(parents=True, exist_ok=True)
-        with self._notes.open("a", encoding="utf-8") as lines:
-            lines.write(json.dumps({"key": key, "value": value}) + "\n")
+        kept.append(self._notes, [{"key": key, "value": value}])
 
     def _claims_on_noise(self, sets: int) -> dict[str, Any]:
         """Count the noise sets, cheap to trade, on which an edge would be claimed."""
@@ -158,12 +155,13 @@ class Suite:
         """Return what an agent did on the bars after its history, at 1x and 2x cost."""
         name = f"{question.market.name}-{question.draw}-{question.seed}"
         folder = self._notes.with_name(f"{self._notes.stem}-{self.recipe.steps}")
-        kept = folder / f"{name}.npz"
-        if not kept.exists():
+        path = folder / f"{name}.npz"
+        traces = performance.load(path, self._tell)
+        if traces is None:
             traces = _after(self.recipe, question)
-            performance.save(kept, traces)
+            performance.save(path, traces)
             self._tell(f"{name}: {traces[0].returns.mean() / BPS:.4f} bp/min after")
-        return performance.load(kept)
+        return traces
 
 
 Traces = list[Trace]
@@ -195,11 +193,3 @@ def _weighed(of_seeds: list[Traces], tried: list[float]) -> Evidence:
     once, twice = ([traces[at] for traces in of_seeds] for at in (0, 1))
     year = performance.MINUTES_A_YEAR
     return weigh(once, twice, of_seeds[0][2:], tried, year, DAY_BARS)
-
-
-def _read(notes: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    if notes.exists():
-        with notes.open(encoding="utf-8") as lines:
-            for line in lines:
-                note = json.loads(line)
-                yield note["key"], note["value"]

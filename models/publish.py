@@ -4,6 +4,7 @@ Needs the dependency group ``rl``.
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -13,17 +14,20 @@ import numpy as np
 from conf.errors import FixSetup
 from models import calibration
 from models.calibration import Calibration, Reliability, reliability, won
+from models.card import LEAST_SEEDS, Card
+from models.checkpoints import Checkpoints
 from models.environment import Rules, Simulation
 from models.evaluate import Evidence
 from models.material import Material
 from models.observation import ACCOUNT_INPUTS, MARKET_INPUTS
 from models.records import as_json
-from models.registry import LEAST_SEEDS, Card, Registry
+from models.registry import Registry
 from models.scoring import Network, score
 from models.serving import NAME
 from models.tape import Booleans, Floats, Integers, Tape, stretches, whole
 from models.train import Lesson, Recipe, hyperparameters, libraries, train
 from models.watch import Watch
+from models.workers import Workers
 
 HORIZON = 10
 _CALIBRATION_SHARE = 0.25
@@ -113,7 +117,7 @@ def publish(
     recipe: Recipe,
     origin: Origin,
     made: datetime,
-    watch: Watch,
+    workers: Workers,
 ) -> str:
     """Train one agent per seed and add them as a version; return its name.
 
@@ -124,18 +128,9 @@ def publish(
     past, rest = lesson.tape.part(0, stop), lesson.tape.part(stop, len(lesson.tape))
     bars = int((lesson.episodes[:, 1] - lesson.episodes[:, 0]).max())
     shorter = Lesson(past, stretches(past, bars), lesson.rules)
-    key = _key_of(shorter, recipe)
-    checkpoints = registry.checkpoints(key)
-    networks = []
-    for seed in origin.seeds:
-        network = checkpoints.load(seed)
-        if network is None:
-            with watch.training(f"seed {seed} of the version", recipe.steps) as on_step:
-                folder = watch.folder(f"version-{key}")
-                network = train(recipe, shorter, seed, folder, on_step)
-            checkpoints.save(seed, network)
-            watch.tell(f"seed {seed} trained")
-        networks.append(network)
+    learning = _Learning(_key_of(shorter, recipe), recipe, shorter)
+    checkpoints = registry.checkpoints(learning.key)
+    networks = _trained(learning, origin.seeds, checkpoints, workers)
     fitted = calibrated(networks[0], rest, lesson.rules)
     card = Card(
         name=origin.name,
@@ -159,6 +154,42 @@ def publish(
     return version
 
 
+@dataclass(frozen=True)
+class _Learning:
+    """What every agent of a version does: learn the same lesson."""
+
+    key: str
+    recipe: Recipe
+    lesson: Lesson
+
+    def __call__(self, seed: int, watch: Watch) -> Network:
+        title = f"seed {seed} of the version"
+        with watch.training(title, self.recipe.steps) as on_step:
+            folder = watch.folder(f"version-{self.key}")
+            return train(self.recipe, self.lesson, seed, folder, on_step)
+
+
+def _trained(
+    learning: _Learning,
+    seeds: Sequence[int],
+    checkpoints: Checkpoints,
+    workers: Workers,
+) -> list[Network]:
+    """Return the agents of the seeds, in their order; those missing are trained."""
+    networks: dict[int, Network] = {}
+    for seed in seeds:
+        network = checkpoints.load(seed, workers.watch.tell)
+        if network is not None:
+            networks[seed] = network
+
+    def keep(seed: int, network: Network) -> None:
+        checkpoints.save(seed, network)
+        networks[seed] = network
+
+    workers.each(learning, [s for s in seeds if s not in networks], keep)
+    return [networks[seed] for seed in seeds]
+
+
 def _key_of(lesson: Lesson, recipe: Recipe) -> str:
     """Return what names all that an agent's weights follow from, but for its seed."""
     told = {
@@ -178,7 +209,7 @@ def keep_model(
     recipe: Recipe,
     evidence: Evidence,
     registry: str,
-    watch: Watch,
+    workers: Workers,
 ) -> dict[str, str]:
     """Train on all of a material, add the version, and promote it if it may be.
 
@@ -201,7 +232,7 @@ def keep_model(
     episodes = stretches(material.tape, material.episode_bars)
     now = datetime.now(UTC)
     lesson = Lesson(material.tape, episodes, rules)
-    version = publish(kept, lesson, recipe, origin, now, watch)
+    version = publish(kept, lesson, recipe, origin, now, workers)
     try:
         kept.promote(version, now)
     except FixSetup as refused:

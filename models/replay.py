@@ -18,11 +18,11 @@ import pyarrow.compute as pc
 from conf.errors import FixSetup
 from conf.lake.tables import SIGNALS
 from conf.market.sessions import load_sessions
+from models.card import Model
 from models.decisions import IS_FOLLOWED, Row
 from models.fills import nanoseconds
 from models.lake_rows import LakeRows, on_days
 from models.paper import Paper, Standing
-from models.registry import Model
 from models.serving import find_version
 
 

@@ -21,9 +21,10 @@ from models.material import Plan
 from models.performance import deciding, play
 from models.records import as_json
 from models.selection import Ledger, Trial, sharpe
-from models.study import LEDGER, key_of
+from models.study import LEDGER
 from models.tape import Tape, stretches
 from models.train import Falling, Lesson, Recipe, train
+from models.walk import key_of
 from models.watch import Watch
 
 _LEARNING_SHARE = 0.75

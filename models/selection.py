@@ -6,7 +6,6 @@ every configuration that was ever scored, without which none of them means anyth
 """
 
 import itertools
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from statistics import NormalDist
 
 import numpy as np
 
+from models import kept
 from models.tape import Booleans, Floats
 
 _NORMAL = NormalDist()
@@ -125,14 +125,9 @@ class Ledger:
 
     def add(self, trials: Sequence[Trial]) -> None:
         """Write trials down, before anyone looks at which was best."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._path.open("a", encoding="utf-8") as lines:
-            lines.writelines(json.dumps(asdict(trial)) + "\n" for trial in trials)
+        kept.append(self._path, [asdict(trial) for trial in trials])
 
     def trials(self, study: str) -> list[Trial]:
         """Return the trials of a study, oldest first."""
-        if not self._path.exists():
-            return []
-        with self._path.open(encoding="utf-8") as lines:
-            known = [Trial(**json.loads(line)) for line in lines]
+        known = [Trial(**line) for line in kept.lines(self._path)]
         return [trial for trial in known if trial.study == study]

@@ -2,8 +2,9 @@
 
 from conf.errors import FixSetup
 from conf.settings import ROOT
+from models.card import Model
 from models.observation import ACCOUNT_INPUTS, MARKET_INPUTS
-from models.registry import Champion, Model, Registry
+from models.registry import Champion, Registry
 
 NAME = "trader"
 BUNDLED = ROOT / "models" / "demo"

@@ -1,8 +1,11 @@
 """Files of models, in a folder or on S3; each is seen whole or not at all."""
 
+from pathlib import Path
+
 from pyarrow import fs
 
 from conf.lake.roots import absolute
+from models import kept
 from models.weights import Unacceptable
 
 
@@ -57,13 +60,11 @@ class Store:
         """Write a file so that a reader sees all of it or nothing."""
         target = f"{self._folder}/{path}"
         if self._is_local:
-            self._files.create_dir(target.rpartition("/")[0], recursive=True)
-        # An object on S3 appears when it is complete; a local file when it is moved.
-        begun = f"{target}.part" if self._is_local else target
-        with self._files.open_output_stream(begun) as stream:
+            kept.write(Path(target), data)
+            return
+        # An object on S3 appears when it is complete.
+        with self._files.open_output_stream(target) as stream:
             stream.write(data)
-        if self._is_local:
-            self._files.move(begun, target)
 
     def remove(self, folder: str) -> None:
         """Delete a folder and all that is in it, if it is there."""

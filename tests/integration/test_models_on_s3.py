@@ -18,14 +18,16 @@ from rich.console import Console
 
 from conf.lake.roots import table_uri
 from conf.lake.tables import MODEL_RUNS
+from models.card import DEMO_LABEL
 from models.environment import Rules
 from models.planted import DAY_BARS
 from models.records import record_runs
-from models.registry import DEMO_LABEL, Registry
+from models.registry import Registry
 from models.scoring import score
 from models.serving import NAME, Serving
 from models.tape import stretches
 from models.watch import Watch
+from models.workers import Workers
 from tests.unit.models.test_records import trained
 from tests.unit.models.test_registry import NOON, added, card
 from tests.unit.models.test_weights import network
@@ -103,17 +105,19 @@ def test_a_version_is_promoted_served_and_refused_on_s3():
 
 
 def test_a_checkpoint_comes_back_and_a_spoilt_one_is_no_agent():
-    kept = Registry(ROOT, NAME).checkpoints("key")
-    assert kept.load(0) is None
+    kept, told = Registry(ROOT, NAME).checkpoints("key"), list[str]()
+    assert kept.load(0, told.append) is None
     kept.save(0, network(3))
-    again = kept.load(0)
+    again = kept.load(0, told.append)
+    assert told == []
     assert again is not None
     assert again.head == "policy"
     pairs = zip(again.actor.weights, network(3).actor.weights, strict=True)
     assert all(np.array_equal(one, other) for one, other in pairs)
     (name,) = objects()
     boto3.client("s3").put_object(Bucket=BUCKET, Key=name, Body=b"PK spoilt")
-    assert kept.load(0) is None
+    assert kept.load(0, told.append) is None
+    assert told[0].startswith("checkpoints/key/0.policy.tanh.npz is spoilt")
     kept.clear()
     assert [path for path in objects() if path.endswith(".npz")] == []
 
@@ -130,7 +134,7 @@ class Stopped(Watch):
     """Sees the first agent of a version trained, and then the power fails."""
 
     def tell(self, line: str) -> None:
-        if line == "seed 0 trained":
+        if line == "seed 0 trained, 1 of 2":
             raise KeyboardInterrupt
 
 
@@ -157,18 +161,19 @@ def test_what_is_trained_goes_to_s3_and_decides_from_there(tmp_path: Path):
     made = datetime(2026, 3, 2, tzinfo=UTC)
     task = registry, lesson, recipe(8_192), origin, made
     with pytest.raises(KeyboardInterrupt):
-        publish(*task, Stopped(Console(file=io.StringIO())))
+        publish(*task, Workers(Stopped(Console(file=io.StringIO()))))
     assert [path.rsplit("/", 1)[1] for path in objects()] == ["0.policy.tanh.npz"]
     assert registry.versions() == []
 
     told = io.StringIO()
-    version = publish(*task, Watch(Console(file=told)))
-    assert told.getvalue() == "seed 1 trained\n"  # seed 0 was kept
+    version = publish(*task, Workers(Watch(Console(file=told))))
+    assert told.getvalue() == "seed 1 trained, 1 of 1\n"  # seed 0 was kept
     assert [p.rsplit("/", 1)[1] for p in objects() if p.endswith(".npz")] == [
         "weights.npz"
     ]
     apart = Registry(str(tmp_path), NAME)
-    assert publish(apart, *task[1:], Watch(Console(file=told))) == version  # same bytes
+    beside = Workers(Watch(Console(file=told)), processes=2)
+    assert publish(apart, *task[1:], beside) == version  # same bytes
 
     registry.promote(version, made)
     serving = Serving(ROOT)

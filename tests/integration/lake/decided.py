@@ -12,8 +12,9 @@ from conf.lake.streams import ignore_report
 from conf.lake.tables import PORTFOLIO, QUOTES, SIGNALS, STATUSES, TRADES
 from gold.signals import Signals
 from models.calibration import Calibration
+from models.card import Card
 from models.observation import ACCOUNT_INPUTS, MARKET_INPUTS
-from models.registry import Card, Registry
+from models.registry import Registry
 from models.scoring import Layers, Network
 from models.serving import NAME, Serving
 from silver.built_bars import nanoseconds

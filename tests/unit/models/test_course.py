@@ -108,6 +108,13 @@ def test_a_course_that_was_stopped_goes_on_where_it_was(
     assert json.loads(runs(tmp_path)[1]["scores"])["study"]["trials"] == 1
     assert len(runs(tmp_path)) == 2
 
+    (kept,) = (tmp_path / "notes").glob("*.npz")
+    kept.write_bytes(kept.read_bytes()[:-100])
+    anew = run(material, asked(tmp_path, seeds=1), watch)
+    assert f"{kept.name} is broken" in told.getvalue().replace("\n", "")
+    assert told.getvalue().count("trades, exposure") == 4
+    assert anew["seeds"] == one["seeds"]
+
 
 def test_seeds_trained_side_by_side_are_the_same(material: Material, tmp_path: Path):
     told = io.StringIO()

@@ -123,7 +123,7 @@ def test_figures_of_a_trace_by_hand():
 def test_traces_that_were_written_are_read_back_in_order(tmp_path: Path):
     written = [trace(seed) for seed in range(3)]
     save(tmp_path / "new" / "traces.npz", written)
-    read = load(tmp_path / "new" / "traces.npz")
+    read = load(tmp_path / "new" / "traces.npz", pytest.fail) or []
     assert [asdict(found).keys() for found in read] == [asdict(written[0]).keys()] * 3
     for found, expected in zip(read, written, strict=True):
         for name, column in asdict(expected).items():

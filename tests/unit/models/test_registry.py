@@ -9,7 +9,8 @@ import pytest
 
 from conf.errors import FixSetup
 from models.calibration import Calibration
-from models.registry import DEMO_LABEL, Card, Champion, Registry, failed_rules
+from models.card import DEMO_LABEL, Card, failed_rules
+from models.registry import Champion, Registry
 from tests.unit.models.test_weights import network
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)

@@ -1,0 +1,91 @@
+"""One seed's walk forward over a tape: train on what was, play what came.
+
+Needs the dependency group ``rl``.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from models.evaluate import Fold, walk_forward
+from models.material import Plan
+from models.performance import Policy, Trace, deciding, play
+from models.tape import Tape, stretches
+from models.train import Lesson, Recipe, train
+from models.watch import Watch
+
+MULTIPLES = (0.0, 1.0, 2.0, 3.0)
+
+
+@dataclass(frozen=True)
+class Walk:
+    """What every seed of a study does.
+
+    Attributes:
+        tape: What is traded.
+        recipe: How each agent is trained.
+        plan: Folds and costs.
+    """
+
+    tape: Tape
+    recipe: Recipe
+    plan: Plan
+
+    @property
+    def folds(self) -> list[Fold]:
+        """Parts of the tape, oldest first."""
+        plan = self.plan
+        return walk_forward(len(self.tape), plan.folds, plan.embargo, plan.first_share)
+
+    @property
+    def key(self) -> str:
+        """What names its notes."""
+        return key_of(self.tape, self.plan, self.recipe)
+
+    def __call__(self, seed: int, watch: Watch) -> list[Trace]:
+        """Return what a seed did over all folds, at each of ``MULTIPLES``."""
+        parts = [self._fold(number, seed, watch) for number in range(len(self.folds))]
+        return [joined(played) for played in zip(*parts, strict=True)]
+
+    def _fold(self, number: int, seed: int, watch: Watch) -> list[Trace]:
+        fold = self.folds[number]
+        past = self.tape.part(0, fold.train_stop)
+        episodes = stretches(past, self.plan.episode_bars)
+        lesson = Lesson(past, episodes, self.plan.rules())
+        name = f"fold {number + 1} of {len(self.folds)}"
+        with watch.training(f"seed {seed}, {name}", self.recipe.steps) as on_step:
+            folder = watch.folder(f"study-{self.key}/{name.replace(' ', '_')}")
+            network = train(self.recipe, lesson, seed, folder, on_step)
+        played = self._played(deciding(network), fold)
+        once = played[MULTIPLES.index(1.0)]
+        watch.tell(
+            f"seed {seed}, bars from {fold.test_first}: "
+            f"{once.traded.sum()} trades, exposure {once.exposure:.2f}"
+        )
+        return played
+
+    def _played(self, policy: Policy, fold: Fold) -> list[Trace]:
+        future = self.tape.part(fold.test_first, fold.test_stop)
+        return [play(policy, future, self.plan.rules(many)) for many in MULTIPLES]
+
+
+def key_of(tape: Tape, plan: Plan, recipe: Recipe) -> str:
+    """Return what names the notes of a study.
+
+    Notes of other data, costs or settings must not be taken for these: settings that
+    were searched for stand in the plan's configuration.
+    """
+    spoken = f"{plan} {recipe.steps} {recipe.windows} {sorted(recipe.settings)}"
+    columns = tape.features.tobytes() + tape.ask.tobytes()
+    return hashlib.sha256(spoken.encode() + columns).hexdigest()[:12]
+
+
+def joined(traces: Sequence[Trace]) -> Trace:
+    """Return traces end to end."""
+    columns = {
+        field.name: np.concatenate([getattr(trace, field.name) for trace in traces])
+        for field in fields(Trace)
+    }
+    return Trace(**columns)
