@@ -40,18 +40,18 @@ class Contexts:
     def __init__(self, root: str) -> None:
         self._statuses = DeltaTable(table_uri(root, STATUSES))
         self._context = Context()
-        self._context_of: tuple[int, date] | None = None
+        self._context_of: tuple[int, set[date]] | None = None
 
-    def at(self, day: date) -> Context:
-        """Return what is known of a day and the one before."""
+    def at(self, days: set[date]) -> Context:
+        """Return what is known of UTC days and the ones before them."""
         self._statuses.update_incremental()
-        told = self._statuses.version(), day
+        told = self._statuses.version(), days
         if told != self._context_of:
-            self._context, self._context_of = self._read(day), told
+            self._context, self._context_of = self._read(days), told
         return self._context
 
-    def _read(self, day: date) -> Context:
-        days = [day, day - timedelta(days=1)]
+    def _read(self, wanted: set[date]) -> Context:
+        days = sorted(wanted | {day - timedelta(days=1) for day in wanted})
         columns = [
             "symbol",
             "event_time_ns",
@@ -78,34 +78,41 @@ class PrintDetector:
     """Finds spikes among trades.
 
     Args:
-        trades: Where the batches come from.
+        trades: Where the batches come from; none was read yet.
         contexts: Of the lake.
     """
 
     def __init__(self, trades: Changes, contexts: Contexts) -> None:
         self._trades, self._contexts = trades, contexts
+        self._known_version = trades.version
         self._spikes = Spikes()
         self._is_warm = False
 
     def find(self, trades: pa.Table) -> pa.Table:
         """Return the spikes among the trades of the next batch."""
-        newest: datetime | None = pc.max(trades["event_time"]).as_py()
-        if newest is None:
+        if not trades.num_rows:
             return ANOMALIES.schema.empty_table()
-        context = self._contexts.at(newest.date())
         if not self._is_warm:
-            self._spikes.find(self._before(trades, newest - WARM_UP), context)
+            self._judge(self._before())
             self._is_warm = True
-        return self._spikes.find(trades, context)
+        return self._judge(trades)
 
-    def _before(self, trades: pa.Table, since: datetime) -> pa.Table:
-        """Return what the table has from ``since`` until the batch begins."""
-        times = trades["event_time"]
-        first = pc.min(times.filter(pc.greater_equal(times, pa.scalar(since)))).as_py()
-        time, day = pc.field("event_time"), pc.field("day")
-        return self._trades.find(
-            (day >= since.date()) & (time >= since) & (time < first), _LIVE
-        )
+    def _judge(self, trades: pa.Table) -> pa.Table:
+        """Judge trades in the context of their days and of those that wait for them.
+
+        What was the last of its session is judged days later, but in its own context.
+        """
+        days = set(pc.unique(trades["event_time"].cast(pa.date32())).to_pylist())
+        days |= self._spikes.days_of_open(pc.unique(trades["symbol"]).to_pylist())
+        return self._spikes.find(trades, self._contexts.at(days))
+
+    def _before(self) -> pa.Table:
+        """Return the newest of what was known before the first batch.
+
+        By version, not by time: what came before the batch may be later than its first
+        trade, and some of it waits for its next trade.
+        """
+        return self._trades.find_newest(self._known_version, WARM_UP, _LIVE)
 
 
 class BarDetector:
@@ -130,7 +137,7 @@ class BarDetector:
         if not self._is_warm:
             self._odd_bars.learn(self._before(bars))
             self._is_warm = True
-        return self._odd_bars.find(bars, self._contexts.at(newest.date()))
+        return self._odd_bars.find(bars, self._contexts.at({newest.date()}))
 
     def _before(self, bars: pa.Table) -> pa.Table:
         """Return what the table has of a week until the batch became known."""

@@ -2,7 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
@@ -111,6 +111,11 @@ class Spikes:
         found = _rows(before, scores[is_found], context)
         self._keep_open(trades, is_first)
         return found
+
+    def days_of_open(self, symbols: Iterable[str]) -> set[date]:
+        """Return the UTC days of the trades that wait for the next ones of symbols."""
+        waiting = (self._open.get(symbol) for symbol in symbols)
+        return {row["event_time"].date() for row in waiting if row}
 
     def _before(
         self, trades: pa.Table, is_first: NDArray[np.bool_], chosen: NDArray[np.bool_]

@@ -6,10 +6,12 @@ no rows, and are passed over.
 """
 
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from typing import NamedTuple
 from urllib.parse import unquote
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from deltalake import DeltaTable
@@ -45,9 +47,10 @@ class Changes:
         after: int | None = None,
     ) -> None:
         uri = table_uri(root, contract)
-        self._table = DeltaTable(uri)
+        self._uri, self._table = uri, DeltaTable(uri)
         self._files = files_of(uri)
         self._contract = contract
+        self._event_time = contract.event_column
         self._columns = list(columns)
         self._schema = pa.schema([contract.schema.field(name) for name in columns])
         self.version = after
@@ -72,8 +75,28 @@ class Changes:
         self.version = newest
 
     def find(self, where: ds.Expression, of: Texts = ANY_TEXT) -> pa.Table:
-        """Return all rows of ``version`` that meet a condition: see ``find_rows``."""
+        """Return all rows that meet a condition, as of the last ``read``.
+
+        See ``find_rows``.
+        """
         return find_rows(self._table, self._contract, self._columns, where, of)
+
+    def find_newest(
+        self, version: int | None, span: timedelta, of: Texts = ANY_TEXT
+    ) -> pa.Table:
+        """Return the rows of one version whose event times are its last ``span``.
+
+        For None there are none.
+        """
+        if version is None:
+            return self._schema.empty_table()
+        table, event_time = DeltaTable(self._uri, version=version), self._event_time
+        files = pa.table(table.get_add_actions(flatten=True))
+        if not files.num_rows:
+            return self._schema.empty_table()
+        since = pc.max(files[f"max.{event_time}"]).as_py() - span
+        where = (pc.field("day") >= since.date()) & (pc.field(event_time) >= since)
+        return find_rows(table, self._contract, self._columns, where, of)
 
     def _rows(self, path: str) -> pa.Table:
         with self._files.open_input_file(path) as file:

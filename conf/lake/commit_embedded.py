@@ -9,7 +9,12 @@ from typing import cast
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from deltalake import CommitProperties, DeltaTable, write_deltalake
+from deltalake import (
+    CommitProperties,
+    DeltaTable,
+    PostCommitHookProperties,
+    write_deltalake,
+)
 from deltalake import Transaction as AppTransaction
 from deltalake.exceptions import CommitFailedError
 from deltalake.table import TableMerger
@@ -26,7 +31,7 @@ from conf.lake.commit import (
 )
 from conf.lake.fence import Fence
 from conf.lake.maintenance import tidy_in_background
-from conf.lake.roots import table_uri
+from conf.lake.short_log import ShortLog
 from conf.lake.tables import TableContract
 from conf.logs import get_logger
 from conf.settings import LakeSettings
@@ -35,7 +40,9 @@ from conf.settings import LakeSettings
 # 4,096 rows a second. A MERGE reads whole files, and rows that come 30 s out of order
 # make it read the newest compacted one; at 32 MiB that alone took 150 ms.
 _COMPACT_TARGET_BYTES = 4 * 1024 * 1024
-_MOST_RETRIES = 4
+_MOST_RETRIES = 15
+# ``ShortLog`` writes the checkpoints, and the tidying cleans the log.
+_NO_HOOK = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
 _PLACE = "place in the batch"
 _log = get_logger(__name__)
 
@@ -68,7 +75,7 @@ class EmbeddedCommitter:
 
     def __init__(self, lake: LakeSettings, fence: Fence) -> None:
         self._lake, self._fence = lake, fence
-        self._tables: dict[str, DeltaTable] = {}
+        self._tables: dict[str, ShortLog] = {}
         self._commits: dict[str, int] = {}
         self._pool = ThreadPoolExecutor(thread_name_prefix="commit")
 
@@ -92,7 +99,13 @@ class EmbeddedCommitter:
 
         def write(table: DeltaTable) -> int:
             properties = _properties(transaction)
-            write_deltalake(table, rows, mode="append", commit_properties=properties)
+            write_deltalake(
+                table,
+                rows,
+                mode="append",
+                commit_properties=properties,
+                post_commithook_properties=_NO_HOOK,
+            )
             return int(rows.num_rows)
 
         return self._commit(contract, rows, transaction, write)
@@ -131,19 +144,20 @@ class EmbeddedCommitter:
         if rows.num_rows == 0:
             return Written(0, None)
         with self._fence.commit(contract.name):
-            table = self._open(contract)
-            written = self._write_once(table, transaction, write)
+            log = self._open(contract)
+            log.make_room(rows[contract.partition_by[0]].unique().to_pylist())
+            written = self._write_once(log, transaction, write)
             if written.version is not None:
-                self._maintain(contract, table)
+                self._maintain(contract, log)
             return written
 
     def _write_once(
         self,
-        table: DeltaTable,
+        log: ShortLog,
         transaction: Transaction,
         write: Callable[[DeltaTable], int],
     ) -> Written:
-        """Write, again when another process committed what it would have read.
+        """Write, again when another process committed meanwhile.
 
         ``silver.bars`` has two writers, each with a lease of its own. A driver that was
         replaced loses the same race, to the same transaction: so each try looks anew
@@ -154,49 +168,53 @@ class EmbeddedCommitter:
             Fenced: Another driver has taken over.
         """
         tries = 0
-        while not _is_done(table, transaction):
+        while not _is_done(log.table, transaction):
             try:
-                return Written(write(table), table.version())
+                with log.commit() as table:
+                    rows = write(table)
+                    version = table.version()
+                return Written(rows, version)
             except CommitFailedError:
                 tries += 1
                 if tries > _MOST_RETRIES:
                     raise
                 self._fence.check()
-                table.update_incremental()
+                log.follow()
         return Written(0, None)
 
-    def _open(self, contract: TableContract) -> DeltaTable:
-        table = self._tables.get(contract.name)
-        if table is None:
-            table = DeltaTable(table_uri(self._lake.root, contract))
-            self._tables[contract.name] = table
+    def _open(self, contract: TableContract) -> ShortLog:
+        log = self._tables.get(contract.name)
+        if log is None:
+            log = ShortLog(self._lake.root, contract)
+            self._tables[contract.name] = log
         else:
-            table.update_incremental()
-        return table
+            log.follow()
+        return log
 
-    def _maintain(self, contract: TableContract, table: DeltaTable) -> None:
+    def _maintain(self, contract: TableContract, log: ShortLog) -> None:
         commits = self._commits.get(contract.name, 0) + 1
         self._commits[contract.name] = commits
         if contract.is_compacted and commits % self._lake.compact_every == 0:
-            self._compact(contract, table)
+            self._compact(contract, log)
         if commits % (self._lake.compact_every * COMPACTIONS_PER_TIDYING) == 0:
             tidy_in_background(self._lake.root, contract)
 
-    def _compact(self, contract: TableContract, table: DeltaTable) -> None:
-        """Compact, unless another process is doing it.
-
-        deltalake 1.6 lets two compactions of the same files both succeed, and then each
-        of their rows is there twice: so one at a time, and from the newest version on.
-        """
+    def _compact(self, contract: TableContract, log: ShortLog) -> None:
+        """Compact, unless another process is doing it: the second is of no use."""
         with self._fence.alone(contract.name) as is_alone:
             if not is_alone:
                 return
-            table.update_incremental()
+            log.follow()
             try:
-                table.optimize.compact(target_size=_COMPACT_TARGET_BYTES)
+                with log.commit() as table:
+                    table.optimize.compact(
+                        target_size=_COMPACT_TARGET_BYTES,
+                        post_commithook_properties=_NO_HOOK,
+                    )
             except CommitFailedError as error:
-                # Another process rewrote one of the files; the next turn takes them.
+                # Another process committed meanwhile; the next turn takes these files.
                 _log.info("not compacted", table=contract.name, why=str(error))
+                log.follow()
 
 
 def _one_per(rows: pa.Table, columns: Sequence[str]) -> pa.Table:
@@ -231,6 +249,7 @@ def _merge(
         # The source is small and in memory: it need not be streamed.
         streamed_exec=False,
         commit_properties=_properties(transaction),
+        post_commithook_properties=_NO_HOOK,
     )
 
 

@@ -169,12 +169,25 @@ def _oldest(log: Path, wanted: int) -> int:
     return oldest
 
 
+@dataclass(frozen=True)
+class _Compacted:
+    """What compactions of one folder made of some files.
+
+    Attributes:
+        sources: The files that went in, those of compactions between included.
+        targets: The files that hold their rows now, and how many rows each holds.
+    """
+
+    sources: set[str]
+    targets: dict[str, int]
+
+
 class _Added:
     """The files that commits added, without what was replaced or deleted since.
 
     A compacted file stays on the disk until VACUUM, and its rows are the change: the
-    file that it went into holds older ones as well. That one takes its place only once
-    an upsert has replaced a part of it, for then the change is in there.
+    files that it went into hold older ones as well. Those take its place only once an
+    upsert has replaced a part of them, for then the change is in there.
 
     Attributes:
         files: Their rows, by path.
@@ -182,7 +195,7 @@ class _Added:
 
     def __init__(self) -> None:
         self.files: dict[str, int] = {}
-        self._compactions: dict[str, tuple[set[str], dict[str, int]]] = {}
+        self._compacted: dict[str, _Compacted] = {}
 
     def take(self, commit: Path) -> None:
         """Add what a commit added, take away what it replaced or deleted."""
@@ -198,27 +211,34 @@ class _Added:
                     self._replace(path)
                 else:
                     sources.add(path)
-        for path in targets:
-            self._compactions[path] = self._compaction(path, sources, targets)
+        for folder in {Path(path).parent for path in targets}:
+            self._compact(
+                {path for path in sources if Path(path).parent == folder},
+                {path: n for path, n in targets.items() if Path(path).parent == folder},
+            )
 
-    def _compaction(
-        self, path: str, sources: set[str], targets: dict[str, int]
-    ) -> tuple[set[str], dict[str, int]]:
-        """Return what went into the folder of a compacted file, and what came out."""
-        folder = Path(path).parent
-        mine = {source for source in sources if Path(source).parent == folder}
-        for source in list(mine):
-            if source in self._compactions:
-                mine |= self._compactions[source][0]
-        out = {name: n for name, n in targets.items() if Path(name).parent == folder}
-        return mine, out
+    def _compact(self, sources: set[str], targets: dict[str, int]) -> None:
+        """Note what went into compacted files, with all that was compacted into it.
+
+        A source may be one of several files of a compaction before: then the others
+        hold rows of the same change, and stay with it.
+        """
+        before = [self._compacted.pop(path, None) for path in sources]
+        together = _Compacted(set(sources), dict(targets))
+        for compacted in filter(None, before):
+            together.sources.update(compacted.sources)
+            others = compacted.targets.items()
+            together.targets.update((p, n) for p, n in others if p not in sources)
+        self._compacted |= dict.fromkeys(together.targets, together)
 
     def _replace(self, path: str) -> None:
-        sources, targets = self._compactions.pop(path, (set(), {}))
-        if not sources.isdisjoint(self.files):
-            for source in sources:
-                self.files.pop(source, None)
-            self.files |= targets
+        if compacted := self._compacted.get(path):
+            for target in compacted.targets:
+                del self._compacted[target]
+            if not compacted.sources.isdisjoint(self.files):
+                for source in compacted.sources:
+                    self.files.pop(source, None)
+                self.files |= compacted.targets
         self.files.pop(path, None)
 
 

@@ -32,12 +32,12 @@ def prices() -> list[float]:
     return [SPIKES.get(place, price) for place, price in enumerate(walk)]
 
 
-def market() -> list[dict[str, Any]]:
+def market(open_time: datetime = OPEN) -> list[dict[str, Any]]:
     """Return trades of one symbol, a second apart, two of them far off."""
     script = Script(seed=1)
     fixed = {"symbol": "SPY", "conditions": ["@"]}
     for place, price in enumerate(prices()):
-        moment = OPEN + place * SECOND
+        moment = open_time + place * SECOND
         script.trade(moment, moment, price=price, **fixed)
     return script.trades
 
@@ -115,6 +115,21 @@ def test_a_driver_that_died_before_it_noted_how_far_it_read_reads_again(lake, dr
     assert found(lake) == SPIKES
 
 
+def test_a_late_trade_of_another_symbol_hides_none_from_a_restarted_driver(
+    lake, driver
+):
+    """The spike waits for its next trade, and the other's is earlier than both."""
+    trades, others = market(), Script(seed=2)
+    late = OPEN + 295 * SECOND
+    others.trade(late, late, symbol="AAPL", price=7.0, conditions=["@"])
+    lake.append(TRADES, trades[:301])
+    driver.start().look()
+    lake.append(TRADES, [*others.trades, *trades[301:]])
+    driver.start().look()
+
+    assert found(lake) == SPIKES
+
+
 def test_what_is_backfilled_is_not_judged(lake, driver):
     trades = [trade | {"kind": "backfill"} for trade in market()]
     lake.append(TRADES, trades)
@@ -123,26 +138,42 @@ def test_what_is_backfilled_is_not_judged(lake, driver):
     assert found(lake) == {}
 
 
-def test_a_halt_becomes_context_as_soon_as_it_is_known(lake, driver):
-    trades, query = market(), driver.start()
-    lake.append(TRADES, trades[:300])
-    query.look()
-    halted = OPEN + 200.5 * SECOND
-    halt = {
-        "event_time": halted,
-        "event_time_ns": int(halted.timestamp() * 1e9),
+def halt(moment: datetime) -> dict[str, Any]:
+    status = {
+        "event_time": moment,
+        "event_time_ns": int(moment.timestamp() * 1e9),
         "symbol": "SPY",
         "channel": "status",
         "status_code": "H",
         "message_hash": 1,
-        "day": halted.date(),
+        "day": moment.date(),
     }
-    lake.append(STATUSES, [halt | lineage(halted)])
+    return status | lineage(moment)
+
+
+def test_a_halt_becomes_context_as_soon_as_it_is_known(lake, driver):
+    trades, query = market(), driver.start()
+    lake.append(TRADES, trades[:300])
+    query.look()
+    lake.append(STATUSES, [halt(OPEN + 200.5 * SECOND)])
     lake.append(TRADES, trades[300:])
     query.look()
 
     (first, *_) = lake.rows(ANOMALIES)
     assert first["context"] == [AFTER_HALT]
+
+
+def test_the_last_trade_of_a_week_is_judged_by_what_was_known_then(lake, driver):
+    friday = OPEN - timedelta(days=3)
+    lake.append(TRADES, market(friday)[:301])
+    lake.append(STATUSES, [halt(friday + 200.5 * SECOND)])
+    query = driver.start()
+    query.look()
+    lake.append(TRADES, market()[:1])
+    query.look()
+
+    (row,) = lake.rows(ANOMALIES)
+    assert (row["value"], row["context"]) == (SPIKES[300], [AFTER_HALT])
 
 
 def built_bars(count: int) -> list[dict[str, Any]]:

@@ -1,5 +1,6 @@
 """What is read is what is new; what is found is in ``quality.results``."""
 
+import json
 import os
 from datetime import UTC, datetime
 from pathlib import Path
@@ -101,6 +102,43 @@ def test_what_was_compacted_and_then_replaced_is_there_once(root: Path):
         for row in pq.read_table(file, partitioning=None).to_pylist()
     ]
     assert sorted(held) == [("AAPL", 2), ("MSFT", 1), ("SPY", 1)]
+
+
+@pytest.mark.parametrize("replaced", ["full", "again"])
+def test_what_several_compactions_made_of_a_change_is_not_left_out(
+    root: Path, replaced: str
+):
+    """Two files go into a full one and a rest, which is compacted again."""
+    table = Path(table_uri(str(root), TRADES))
+    day = table / "day=2026-11-23"
+    (table / "_delta_log").mkdir(parents=True)
+    day.mkdir()
+    commits = [
+        ({"first", "second"}, set()),
+        ({"full", "rest"}, {"first", "second"}),
+        ({"third"}, set()),
+        ({"again"}, {"rest", "third"}),
+        ({"upserted"}, {replaced}),
+    ]
+    for version, (added, removed) in enumerate(commits):
+        changes = {"dataChange": not removed or "upserted" in added}
+        actions = [
+            *({"add": {"path": f"{day.name}/{name}", **changes}} for name in added),
+            *(
+                {"remove": {"path": f"{day.name}/{name}", **changes}}
+                for name in removed
+            ),
+        ]
+        for name in added:
+            (day / name).touch()
+        entry = table / "_delta_log" / f"{version:020d}.json"
+        entry.write_text("\n".join(json.dumps(action) for action in actions))
+
+    change = change_since(str(root), TRADES, -1)
+
+    assert change is not None
+    held = {"full", "again", "upserted"} - {replaced}
+    assert {Path(file).name for file in change.files} == held
 
 
 def test_a_backlog_is_taken_in_slices_and_a_table_without_news_is_no_change(root: Path):
