@@ -58,8 +58,8 @@ class Sending(Sender):
         return self.outbox.depth
 
 
-def never_read(place: Place) -> Record:
-    raise AssertionError(place)
+def never_read(place: Place, number: int) -> Record:
+    raise AssertionError(place, number)
 
 
 def sender(stream: Stream) -> Sending:
