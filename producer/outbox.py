@@ -31,11 +31,13 @@ class Outbox:
     """A queue in order; what failed goes first again.
 
     Args:
-        read: Fetches a record from disk.
+        read: Fetches a record from disk, by place and number; None if it is damaged.
         memory_bytes: What waits beyond is kept on disk alone, if it is there.
     """
 
-    def __init__(self, read: Callable[[Place], Record], memory_bytes: int) -> None:
+    def __init__(
+        self, read: Callable[[Place, int], Record | None], memory_bytes: int
+    ) -> None:
         self._read, self._most_bytes = read, memory_bytes
         self._waiting: deque[Entry] = deque()
         self._unsettled: deque[Entry] = deque()
@@ -71,11 +73,18 @@ class Outbox:
             self._unsettled.append(entry)
 
     def take(self, max_entries: int, max_bytes: int) -> list[tuple[Entry, Record]]:
-        """Return what goes next, at least one: it is under way until ``settle``."""
+        """Return what goes next: it is under way until ``settle``.
+
+        At least one, unless all are damaged on disk: those are done with.
+        """
         batch: list[tuple[Entry, Record]] = []
         size = 0
         while self._waiting and len(batch) < max_entries:
             record = self._load(self._waiting[0])
+            if record is None:
+                self._waiting.popleft().is_stored = True
+                self._advance()
+                continue
             size += len(record.data) + len(record.partition_key)
             if batch and size > max_bytes:
                 break
@@ -94,13 +103,19 @@ class Outbox:
                 self.memory_bytes -= entry.size
                 entry.record = None
         self._waiting.extendleft(reversed(again))
+        self._advance()
+
+    def _advance(self) -> None:
         while self._unsettled and self._unsettled[0].is_stored:
             self.stored_until = self._unsettled.popleft().number
 
-    def _load(self, entry: Entry) -> Record:
+    def _load(self, entry: Entry) -> Record | None:
         if entry.record is None:
             if entry.place is None:
                 raise RuntimeError(f"record {entry.number} is nowhere")
-            entry.record = self._read(entry.place)._replace(opened_ms=entry.opened_ms)
+            record = self._read(entry.place, entry.number)
+            if record is None:
+                return None
+            entry.record = record._replace(opened_ms=entry.opened_ms)
             self.memory_bytes += entry.size
         return entry.record

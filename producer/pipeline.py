@@ -213,6 +213,7 @@ class Producer:
         self._reception.resume(last, cause)
         if self._orders is not None:
             self._orders.resume(last, cause)
+        self._reception.damaged(self._spool.take_losses())
 
     async def publish(self, page: Frame, rows: list[Row]) -> None:
         """Take rows of history for the stream, when it keeps up."""
@@ -250,10 +251,8 @@ class Producer:
         return list(self._relay.counts())
 
     def _publish(self, history: History) -> None:
-        records = self._relay.add_history(
-            history.epoch, history.bars, time.time_ns(), _now_ms()
-        )
-        self.store(records)
+        now = time.time_ns(), _now_ms()
+        self.store(self._relay.add_history(history.epoch, history.bars, *now))
         _log.info("history queued", epoch=history.epoch, bars=len(history.bars))
 
     def store(self, records: list[Record]) -> None:
@@ -298,6 +297,7 @@ class Producer:
         while True:
             await asyncio.sleep(1)
             self._mind_the_disk()
+            self._reception.damaged(self._spool.take_losses())
             self._spool.keep_from_s = self._wall_s(self._backfill.since_ns)
             if self._feed.state == "live":
                 live_s = min(1.0, time.monotonic() - self._feed.live_since_s)
@@ -368,6 +368,7 @@ class Producer:
             gaps_lost=self._backfill.lost_total,
             backfilled_rows=self._backfill.rows_total,
             spool_unreadable=self._backfill.unreadable_total,
+            spool_damaged=spool.damaged_total,
             rest_throttled=self._history.throttled,
             connections=feed.connections,
             slow_client_errors=feed.slow_client_errors,

@@ -17,7 +17,7 @@ from producer.subscription import Channels, describe
 
 Cause = Literal[
     "cut", "mute", "half_open", "slow_client", "refused", "subscription",
-    "restart", "new_disk", "hand_over", "spool_full",
+    "restart", "new_disk", "hand_over", "spool_full", "spool_damaged",
 ]  # fmt: skip
 """Why something was not received; ``silver.gaps`` keeps it."""
 

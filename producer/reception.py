@@ -1,9 +1,10 @@
 """Keeps account of what was received: from the feed's events to the gap ledger."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from conf.logs import get_logger
 from conf.market.gaps import GapTransition
+from producer.damage import Loss
 from producer.gaps import Ledger, common, without
 from producer.mark import Mark
 from producer.reactions import Cause, RunCause
@@ -85,6 +86,13 @@ class Reception:
         since_ns = max(heard_ns, self.confirmed_ns)
         self._open(epoch, cause, self._given, since_ns)
         self._given = {}
+
+    def damaged(self, losses: Iterable[Loss]) -> None:
+        """Take note of what was received and then destroyed on this disk."""
+        for loss in losses:
+            until_ns = loss.to_ns or max(self._market_ns(), loss.from_ns)
+            cause: Cause = "spool_damaged"
+            self._open(loss.outage, cause, self._asked, loss.from_ns, until_ns)
 
     def mark(self, received_until_ns: int, bars: Bars) -> Mark:
         """Return what the next producer must know."""

@@ -7,12 +7,15 @@ A folder of files ``<number>.spool``, each a run of entries:
 
 An entry is a record (``R``) or a mark (``M``), all numbers little-endian. A file is
 written once and never again after a failed write; a torn end, as a lost power supply
-leaves it, is where reading the file stops. One process holds the folder at a time.
+leaves it, is where reading the file stops. Bytes that changed with whole entries behind
+them are damage (``DAMAGED``): reading goes on with the next. One process holds the
+folder at a time.
 """
 
 import fcntl
 import math
 import os
+import re
 import struct
 import zlib
 from collections.abc import Iterator
@@ -22,9 +25,11 @@ from typing import NamedTuple
 from conf.errors import FixSetup
 
 SEGMENT_BYTES = 16 * 1024 * 1024
-RECORD, MARK = b"R", b"M"
+RECORD, MARK, DAMAGED = b"R", b"M", b"D"
+DAMAGED_FOLDER = "damaged"
 _HEAD = struct.Struct("<IcQIHI")
 _CRC_BYTES = 4
+_KIND = re.compile(b"[RM]")
 
 
 class Place(NamedTuple):
@@ -36,7 +41,7 @@ class Place(NamedTuple):
 
 
 class Stored(NamedTuple):
-    """One entry as it was read."""
+    """One entry as it was read; of what is ``DAMAGED``, the place alone is known."""
 
     kind: bytes
     number: int
@@ -100,7 +105,7 @@ class Segments:
     def read_all(
         self, since_s: float = 0.0, until_s: float = math.inf
     ) -> Iterator[Stored]:
-        """Yield every whole entry of files written in a time, epoch s, oldest first."""
+        """Yield the entries of files written in a time, epoch s, oldest first."""
         begun_s = 0.0
         for segment in self.segments():
             written_s = self.written_s(segment)
@@ -108,11 +113,7 @@ class Segments:
             begun_s = written_s  # the next file begins where this one ends
             if not is_asked_for:
                 continue
-            content = self._path(segment).read_bytes()
-            offset = 0
-            while (entry := _decode(content, segment, offset)) is not None:
-                yield entry
-                offset += entry.place.length
+            yield from _entries(self._path(segment).read_bytes(), segment)
 
     def read(self, place: Place) -> Stored:
         """Return one entry.
@@ -130,6 +131,19 @@ class Segments:
         if entry is None:
             raise ValueError(f"{self._path(place.segment)}: damaged at {place.offset}")
         return entry._replace(place=place)
+
+    def set_aside(self, place: Place) -> Path:
+        """Copy bytes to where nothing deletes them, for a person; return the file.
+
+        Raises:
+            OSError: The disk cannot be read, or takes nothing.
+        """
+        kept = self._folder / DAMAGED_FOLDER / f"{place.segment:012d}-{place.offset}"
+        kept.parent.mkdir(exist_ok=True)
+        with self._path(place.segment).open("rb") as file:
+            file.seek(place.offset)
+            kept.write_bytes(file.read(place.length))
+        return kept
 
     def write(self, entries: list[bytes]) -> list[Place]:
         """Append entries and return where they are, once the disk has them.
@@ -197,6 +211,30 @@ def _write_whole(file: int, content: bytes) -> None:
     rest = memoryview(content)
     while rest:
         rest = rest[os.write(file, rest) :]
+
+
+def _entries(content: bytes, segment: int) -> Iterator[Stored]:
+    """Yield what a file holds, up to where nothing whole follows: there it is torn."""
+    offset = 0
+    while True:
+        entry = _decode(content, segment, offset)
+        if entry is None:
+            entry = _next_whole(content, segment, offset)
+            if entry is None:
+                return
+            place = Place(segment, offset, entry.place.offset - offset)
+            yield Stored(DAMAGED, 0, 0, "", b"", place)
+        yield entry
+        offset = entry.place.offset + entry.place.length
+
+
+def _next_whole(content: bytes, segment: int, offset: int) -> Stored | None:
+    """Return the first whole entry behind damage, whose own length says nothing."""
+    for kind in _KIND.finditer(content, offset + _CRC_BYTES + 1):
+        entry = _decode(content, segment, kind.start() - _CRC_BYTES)
+        if entry is not None:
+            return entry
+    return None
 
 
 def _decode(content: bytes, segment: int, offset: int) -> Stored | None:

@@ -62,6 +62,7 @@ class Sender:
             batch = self._outbox.take(MAX_ENTRIES, MAX_CALL_BYTES)
             if self._outbox.is_empty:
                 self._arrived.clear()
+            self._settled.set()  # what is damaged on disk is done with, unsent
             if batch and self._settle(batch, await self._attempt(batch)):
                 await asyncio.sleep(self._backoff.next_s())
 

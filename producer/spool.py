@@ -6,10 +6,12 @@ Appending never waits. All that came while the disk was busy is written by one c
 one fsync. With every commit goes a mark: up to where everything received is on disk,
 which records Kinesis has, and what the gap ledger knows. A process that was killed
 finds there what to send again, byte for byte, and what it has missed. What Kinesis has
-can be kept for a while: it says what need not be told again.
+can be kept for a while: it says what need not be told again. A record whose bytes
+changed on disk is kept aside, in ``damaged``, and what it hid is a ``Loss``.
 """
 
 import asyncio
+import errno
 import math
 import time
 from collections import deque
@@ -20,6 +22,7 @@ import msgspec
 
 from conf.logs import get_logger
 from producer.batcher import Record
+from producer.damage import Loss, hidden, unsent_damage
 from producer.mark import Mark
 from producer.outbox import Entry, Outbox
 from producer.segments import MARK, RECORD, Place, Segments, Stored, encode
@@ -73,6 +76,10 @@ class Spool:
         self.problem: str | None = None
         """Why the disk takes nothing; None when it does."""
         self.commit_ms = 0.0
+        self._losses: list[Loss] = []
+        self.damaged_total = 0
+        """Records that were not sent, for their bytes had changed on disk."""
+        self._recovered: list[tuple[int, int]] = []
         self.keep_from_s = math.inf
         """Files written since, epoch s, stay while less than half of the bound is."""
         self._recover(now_ms)
@@ -112,6 +119,11 @@ class Spool:
         for entry in self._segments.read_all(since_s, until_s):
             if entry.kind == RECORD:
                 yield entry.body
+
+    def take_losses(self) -> list[Loss]:
+        """Return what damage hid since the last call."""
+        losses, self._losses = self._losses, []
+        return losses
 
     async def run(self) -> None:
         """Commit for ever."""
@@ -190,13 +202,16 @@ class Spool:
         newest: _Marked | None = None
         for entry in self._segments.read_all():
             self._last_number = max(self._last_number, entry.number)
+            found.append(entry._replace(body=b""))
             if entry.kind == MARK:
                 newest = msgspec.json.decode(entry.body, type=_Marked)
-            else:
-                found.append(entry._replace(body=b""))
+                until_ns = newest.mark.received_until_ns
+                self._recovered.append((entry.number, until_ns))
         stored_until = newest.stored_until if newest else 0
+        for place, numbers in unsent_damage(found, stored_until):
+            self._lose(place, numbers)
         self.outbox.stored_until = stored_until
-        unsent = [x for x in found if x.number > stored_until]
+        unsent = [x for x in found if x.kind == RECORD and x.number > stored_until]
         entries = [Entry(x.number, now_ms, None, x.place) for x in unsent]
         for waiting, stored in zip(entries, unsent, strict=True):
             self._in_segment.setdefault(stored.place.segment, deque()).append(waiting)
@@ -208,9 +223,40 @@ class Spool:
             self.arrived.set()
             _log.info("records of the last run go first", records=len(entries))
 
-    def _read(self, place: Place) -> Record:
-        entry = self._segments.read(place)
+    def _read(self, place: Place, number: int) -> Record | None:
+        try:
+            entry = self._segments.read(place)
+        except (OSError, ValueError) as error:
+            # what is not the medium's fault may be gone at the next start
+            if isinstance(error, OSError) and error.errno != errno.EIO:
+                raise
+            self._lose(place, range(number, number + 1))
+            return None
         return Record(entry.key, entry.body, entry.messages, 0.0)
+
+    def _lose(self, place: Place, numbers: range) -> None:
+        """Go on without records that nobody can read; Kinesis has not got them."""
+        if not numbers:
+            return
+        try:
+            kept = str(self._segments.set_aside(place))
+        except OSError as error:
+            kept = f"not copied: {error}"
+        self.damaged_total += len(numbers)
+        times = list(self._recovered)
+        if self.stored_mark is not None:
+            times.append((0, self.stored_mark.received_until_ns))
+        times += [(x, mark.received_until_ns) for x, mark in self._marks]
+        loss = hidden([(x, time_ns) for x, time_ns in times if time_ns], numbers)
+        if loss is not None:
+            self._losses.append(loss)
+        _log.error(
+            "records in the spool are damaged: look at the copy; the rest is sent",
+            records=len(numbers),
+            segment=place.segment,
+            offset=place.offset,
+            copy=kept,
+        )
 
     def _tell(self, problem: str | None) -> None:
         if problem != self.problem:

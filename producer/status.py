@@ -20,7 +20,8 @@ class Status(msgspec.Struct, frozen=True):
     ``gaps_open`` counts the symbols of channels that do not come at present,
     ``gaps_unsettled`` those too that came again and were not filled yet, ``gaps_lost``
     those that history should have filled and did not. ``spool_unreadable`` counts the
-    records that backfill could not read back. ``account_state`` is that of the
+    records that backfill could not read back, ``spool_damaged`` those that could not be
+    sent, for their bytes changed on disk. ``account_state`` is that of the
     account stream, null when it is not asked for; ``market_open`` is what the calendar
     says, true where there is none.
     """
@@ -44,6 +45,7 @@ class Status(msgspec.Struct, frozen=True):
     gaps_lost: int
     backfilled_rows: int
     spool_unreadable: int
+    spool_damaged: int
     rest_throttled: int
     connections: int
     slow_client_errors: int

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from conf.market.envelope import Line, unpack
+from producer.segments import DAMAGED_FOLDER, RECORD, Segments
 from tests.integration.producing import Pipeline, eventually, stop
 
 UNLIMITED = "--no-limits"
@@ -88,6 +90,55 @@ def test_what_a_killed_producer_had_on_disk_is_sent_by_the_next(pipeline: Pipeli
     texts = [text for _, text in first]
     assert len(texts) >= on_disk
     assert texts == pipeline.truth()[: len(texts)]
+
+
+def test_a_damaged_record_on_disk_costs_nothing_behind_it(pipeline: Pipeline):
+    # what has no history would be lost
+    pipeline.settings |= {"ALPACA__STATUSES": "", "ALPACA__LULDS": ""}
+    kinesis = pipeline.start_kinesis(UNLIMITED)
+    simulator, producer = pipeline.start_simulator(), pipeline.start_producer()
+    eventually(lambda: pipeline.has_read(200), "the market runs")
+    kinesis.send_signal(signal.SIGKILL)
+    kinesis.wait()
+    eventually(lambda: pipeline.has_read(1000), "reading goes on")
+    eventually(lambda: pipeline.simulated()["finished"], "the market ends")
+    producer.send_signal(signal.SIGKILL)
+    producer.wait()
+    spool = pipeline.folder / "var" / "spool"
+    damaged = damage(spool)
+    pipeline.start_kinesis(UNLIMITED)
+    for _ in range(2):
+        (pipeline.folder / "var" / "run" / "producer.json").unlink()
+        producer = pipeline.start_producer()
+        eventually(lambda: pipeline.status().get("state") == "live", "it is live")
+        eventually(lambda: pipeline.status().get("queue_depth") == 0, "all is sent")
+        eventually(lambda: pipeline.status().get("gaps_unsettled") == 0, "it is filled")
+        assert stop(producer) == 0
+    assert stop(simulator) == 0
+    gaps = [json.loads(x.text) for x in pipeline.stored("gap")]
+    assert "spool_damaged" in {gap["cause"] for gap in gaps}
+    assert len(list((spool / DAMAGED_FOLDER).iterdir())) == 1
+    live = {x.text for x in pipeline.stored()}
+    lost = {bytes(x.message).decode() for x in damaged if x.message is not None}
+    assert lost
+    assert live.isdisjoint(lost)
+    stored = {json.dumps(json.loads(text)) for text in live}
+    stored |= {json.dumps(json.loads(x.text)) for x in pipeline.stored("backfill")}
+    assert stored >= {json.dumps(json.loads(text)) for text in pipeline.truth()}
+
+
+def damage(spool: Path) -> list[Line]:
+    """Change a byte in the last but one record of messages; return what it held."""
+    segments = Segments(spool)
+    entries = [entry for entry in segments.read_all() if entry.kind == RECORD]
+    segments.close()
+    records = [x for x in entries if unpack(x.body)[0].kind == "data"]
+    place = records[-2].place
+    path = spool / f"{place.segment:012d}.spool"
+    content = bytearray(path.read_bytes())
+    content[place.offset + place.length // 2] ^= 1
+    path.write_bytes(content)
+    return unpack(records[-2].body)[1]
 
 
 def test_a_producer_on_a_new_disk_opens_the_gap_from_the_last_heartbeat(

@@ -11,7 +11,7 @@ ON_DISK = {Place(1, n, 10): Record(f"K{n}", bytes(10), 1, 0.0) for n in range(10
 
 
 def outbox(memory_bytes: int = 1_000) -> Outbox:
-    return Outbox(ON_DISK.__getitem__, memory_bytes)
+    return Outbox(lambda place, _: ON_DISK.get(place), memory_bytes)
 
 
 def entries(count: int) -> list[Entry]:
@@ -27,6 +27,16 @@ def test_what_is_more_than_memory_allows_comes_from_disk_in_order():
     assert [record.partition_key for _, record in taken] == [f"K{n}" for n in range(6)]
     box.settle([entry for entry, _ in taken], [])
     assert (box.memory_bytes, box.depth, box.stored_until) == (0, 0, 6)
+
+
+def test_what_is_damaged_on_disk_holds_nothing_back():
+    box = outbox(memory_bytes=0)
+    lost = Place(2, 0, 10)
+    box.put([*entries(2), Entry(3, 0.0, None, lost), Entry(4, 0.0, None, lost)])
+    taken = box.take(10, 10_000)
+    assert [entry.number for entry, _ in taken] == [1, 2]
+    box.settle([entry for entry, _ in taken], [])
+    assert (box.depth, box.stored_until, box.oldest_ms) == (0, 4, None)
 
 
 def test_a_record_that_is_nowhere_else_stays_in_memory():

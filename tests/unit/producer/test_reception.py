@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from conf.market.gaps import GapTransition
+from producer.damage import Loss
 from producer.gaps import Outage
 from producer.mark import Mark
 from producer.reception import Reception
@@ -147,3 +148,18 @@ def test_in_a_replay_an_outage_ends_with_the_next_frame(
     clock.now_ns = 900
     reception.heard("e2", 900)
     assert intervals(reception)[0] == ("e1/trades/A", "cut", 150, 900)
+
+
+def test_what_was_destroyed_on_disk_is_a_gap_that_is_over(
+    reception: Reception, clock: Clock, told: list[GapTransition]
+):
+    reception.confirmed("e1", TRADES)
+    clock.now_ns = 300
+    reception.damaged([Loss("d1", 150, 200), Loss("d2", 250, None)])
+    assert intervals(reception) == [
+        ("d1/trades/A", "spool_damaged", 150, 200),
+        ("d1/trades/B", "spool_damaged", 150, 200),
+        ("d2/trades/A", "spool_damaged", 250, 300),
+        ("d2/trades/B", "spool_damaged", 250, 300),
+    ]
+    assert {x.state for x in told} == {"opened"}

@@ -58,8 +58,8 @@ class Sending(Sender):
         return self.outbox.depth
 
 
-def never_read(place: Place) -> Record:
-    raise AssertionError(place)
+def never_read(place: Place, number: int) -> Record:
+    raise AssertionError(place, number)
 
 
 def sender(stream: Stream) -> Sending:
@@ -158,3 +158,14 @@ def test_records_of_one_key_are_all_stored_whatever_fails(outcomes: list[list[bo
 
     stream = asyncio.run(send())
     assert sorted(stream.stored) == sorted(batch)
+
+
+async def test_draining_ends_when_all_that_waits_is_damaged_on_disk():
+    stream, arrived = Stream(), asyncio.Event()
+    outbox = Outbox(lambda place, number: None, 0)
+    outbox.put([Entry(n, 0.0, None, Place(1, n, 10)) for n in (1, 2)])
+    sending = Sender(stream, Backoff(0.001, 0.001), outbox, arrived)
+    async with running(sending.run):
+        arrived.set()
+        await sending.drain()
+    assert (stream.calls, outbox.stored_until, sending.records_total) == ([], 2, 0)

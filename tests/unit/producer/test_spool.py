@@ -152,6 +152,63 @@ async def test_a_changed_byte_is_never_sent(tmp_path: Path):
     box.close()
 
 
+def damage(folder: Path, needle: bytes) -> None:
+    """Change one byte of a record in the middle of a file."""
+    (path,) = folder.glob("*.spool")
+    content = bytearray(path.read_bytes())
+    content[content.index(needle)] ^= 1
+    path.write_bytes(content)
+
+
+def kept_aside(folder: Path) -> list[bytes]:
+    return [x.read_bytes() for x in (folder / segments.DAMAGED_FOLDER).glob("*")]
+
+
+async def test_a_damaged_record_is_kept_aside_and_what_follows_is_sent(tmp_path: Path):
+    batch = records(8)
+    async with committing(spool(tmp_path)) as box:
+        for number in range(8):
+            mark = Mark("e1", 100 * (number + 1))
+            await committed(box, batch[number : number + 1], mark=mark)
+    damage(tmp_path, batch[4].data)
+    async with committing(spool(tmp_path)) as box:
+        assert [(x.from_ns, x.to_ns) for x in box.take_losses()] == [(400, 600)]
+        assert (box.damaged_total, box.mark) == (1, Mark("e1", 800))
+        assert waiting(box) == content(batch[:4] + batch[5:])
+    (kept,) = kept_aside(tmp_path)
+    assert batch[4].data[1:] in kept
+    async with committing(spool(tmp_path)) as box:
+        acknowledge(box, 8)
+        assert box.outbox.stored_until == 8
+        await committed(box, [])
+    async with committing(spool(tmp_path)) as box:
+        assert (waiting(box), box.damaged_total, box.take_losses()) == ([], 0, [])
+    assert kept_aside(tmp_path) == [kept]
+
+
+async def test_damage_that_comes_while_a_record_waits_stops_nothing(tmp_path: Path):
+    batch = records(4, size=1_000)
+    box = Spool(tmp_path, max_bytes=10**9, memory_bytes=0, now_ms=0.0)
+    async with committing(box):
+        for number in range(4):
+            mark = Mark("e1", 100 * (number + 1))
+            await committed(box, batch[number : number + 1], mark=mark)
+        damage(tmp_path, batch[1].data)
+        assert waiting(box) == content([batch[0], *batch[2:]])
+        assert [(x.from_ns, x.to_ns) for x in box.take_losses()] == [(100, 300)]
+        assert (box.damaged_total, len(kept_aside(tmp_path))) == (1, 1)
+
+
+async def test_a_damaged_mark_costs_no_record(tmp_path: Path):
+    async with committing(spool(tmp_path)) as box:
+        await committed(box, records(3), mark=Mark("e1", 123456))
+        await committed(box, records(3), mark=Mark("e1", 200))
+    damage(tmp_path, b"123456")
+    async with committing(spool(tmp_path)) as box:
+        assert waiting(box) == content(records(3) * 2)
+        assert (box.damaged_total, box.take_losses()) == (0, [])
+
+
 async def test_files_go_when_all_their_records_are_acknowledged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -25,6 +25,7 @@ LIVE = Status(
     subscription_mismatch=None, spool_bytes=9, spool_full=False, spool_problem=None,
     spool_commit_ms=1.5, gaps_open=0, gaps_unsettled=0, gaps_lost=0, backfilled_rows=0,
     spool_unreadable=0,
+    spool_damaged=0,
     rest_throttled=0, connections=1, slow_client_errors=0,
 )  # fmt: skip
 
