@@ -11,7 +11,8 @@ import typer
 from rich.console import Console
 
 from conf.errors import FixSetup
-from conf.settings import ROOT
+from conf.lake.roots import absolute
+from conf.settings import ROOT, load
 from models.planted_table import QUICK_ROWS, broken, markets
 from models.records import as_json, record_backtest
 from models.watch import Watch
@@ -20,15 +21,18 @@ from models.workers import Workers
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 _ROOT = ROOT / "var" / "models"
 _NOTES = _ROOT / "planted"
-_LAKE = str(ROOT / "var" / "lake")
-_REGISTRY = str(_ROOT / "registry")
 ALGORITHMS = ("maskable-ppo", "ppo", "dqn", "qr-dqn")
 QUICK_STEPS = 200_000
 _NEEDED = ("torch", "stable_baselines3", "sb3_contrib", "optuna", "tensorboard")
 _AsOf = Annotated[
     str, typer.Option(help="Time, pin or table@version; by default the newest")
 ]
-_RegistryOption = Annotated[str, typer.Option(help="URI or folder of the models")]
+_LakeOption = Annotated[
+    str, typer.Option(help="URI or folder; by default lake.root of the settings")
+]
+_RegistryOption = Annotated[
+    str, typer.Option(help="URI or folder of the models; by default agent.registry")
+]
 _Processes = Annotated[
     int, typer.Option(help="Seeds at the same time; by default one a core", min=1)
 ]
@@ -88,7 +92,7 @@ def train(
     bars: Annotated[
         Path | None, typer.Option(help="Parquet file of one symbol's bars")
     ] = None,
-    lake: Annotated[str, typer.Option(help="Without bars: URI or folder")] = _LAKE,
+    lake: _LakeOption = "",
     symbol: Annotated[str, typer.Option(help="Of the lake")] = "AAPL",
     as_of: _AsOf = "",
     algo: Annotated[str, typer.Option(help="maskable-ppo, ppo, dqn, qr-dqn")] = (
@@ -109,7 +113,7 @@ def train(
     keep: Annotated[
         bool, typer.Option("--keep", help="Add the model to the registry")
     ] = False,
-    registry: _RegistryOption = _REGISTRY,
+    registry: _RegistryOption = "",
     tensorboard: Annotated[
         str, typer.Option(help="Folder of TensorBoard's files; empty: none")
     ] = str(_ROOT / "tensorboard"),
@@ -124,28 +128,26 @@ def train(
     if bars is not None:
         data = study_of_bars(bars, spread_bps, session_days)
     else:
-        data = study_of_lake(lake, symbol, as_of, spread_bps)
+        data = study_of_lake(_lake(lake), symbol, as_of, spread_bps)
     # What there is to learn from is told before torch is asked for.
     _require_the_group()
     from models.course import Course, run
 
-    notes = _ROOT / "studies"
-    course = Course(
-        *(algo, steps, seeds, folds, search, keep, lake, registry, notes, processes)
-    )
+    places = _lake(lake), _registry(registry), _ROOT / "studies"
+    course = Course(algo, steps, seeds, folds, search, keep, *places, processes)
     folder = Path(tensorboard) if tensorboard else None
     _end(run(data, course, Watch(_told, folder)), out)
 
 
 @app.command()
 def backtest(
-    lake: Annotated[str, typer.Option(help="URI or folder")] = _LAKE,
+    lake: _LakeOption = "",
     model: Annotated[str, typer.Option(help="Version; by default the champion")] = "",
     as_of: _AsOf = "",
     symbols: Annotated[str, typer.Option(help="By commas; by default all")] = "",
     first: Annotated[datetime | None, typer.Option(help="UTC day")] = None,
     last: Annotated[datetime | None, typer.Option(help="UTC day, inclusive")] = None,
-    registry: _RegistryOption = _REGISTRY,
+    registry: _RegistryOption = "",
     pin_name: Annotated[
         str, typer.Option("--pin", help="Keep the versions readable by this name")
     ] = "",
@@ -161,6 +163,7 @@ def backtest(
     from models.lake_tape import Span
     from models.serving import champion_of, find_version
 
+    lake, registry = _lake(lake), _registry(registry)
     chosen = find_version(registry, model) if model else champion_of(registry)
     manifest = tie(lake, as_of or None)
     if pin_name:
@@ -179,8 +182,8 @@ def replay(
     signal_id: Annotated[
         str, typer.Argument(help="<symbol>/<window_start>/<model_version>")
     ] = "",
-    lake: Annotated[str, typer.Option(help="URI or folder")] = _LAKE,
-    registry: _RegistryOption = _REGISTRY,
+    lake: _LakeOption = "",
+    registry: _RegistryOption = "",
     sample: Annotated[
         int, typer.Option(help="Without an id: so many random signals", min=1)
     ] = 1,
@@ -189,7 +192,7 @@ def replay(
     """Derive signals again from the tables as known then; every byte must be equal."""
     from models.replay import Replay
 
-    again = Replay(lake, registry)
+    again = Replay(_lake(lake), _registry(registry))
     ids = [signal_id] if signal_id else again.sample(sample, seed)
     found = [again.replay(name) for name in ids]
     broken_ones = [one for one in found if not one.is_identical]
@@ -207,7 +210,7 @@ def demo(
     seeds: Annotated[int, typer.Option(help="Agents of the model", min=1)] = 5,
     steps: Annotated[int, typer.Option(help="Decisions each", min=1)] = 300_000,
     name: Annotated[str, typer.Option(help="Model in the registry")] = "trader",
-    registry: _RegistryOption = _REGISTRY,
+    registry: _RegistryOption = "",
     processes: _Processes = _CORES,
 ) -> None:
     """Train a small model on a simulated market and let it serve, labelled as such."""
@@ -222,7 +225,7 @@ def demo(
     from models.train import Lesson
 
     tape = demo_tape()
-    kept = Registry(registry, name)
+    kept = Registry(_registry(registry), name)
     origin = Origin(
         name=name,
         algorithm="maskable-ppo",
@@ -239,6 +242,14 @@ def demo(
     version = publish(kept, lesson, recipe(steps), origin, now, workers)
     kept.promote(version, now)
     _end({"name": name, "version": version, "label": kept.load(version).card.label})
+
+
+def _lake(given: str) -> str:
+    return given or absolute(load().lake.root)
+
+
+def _registry(given: str) -> str:
+    return given or absolute(load().agent.registry)
 
 
 def _require_known(algo: str) -> None:

@@ -10,6 +10,7 @@ import models.__main__ as command_line
 from conf.errors import FixSetup
 from conf.lake.create import ensure_tables
 from conf.lake.tables import BARS, FEATURES, QUOTES, TableContract
+from models import lake_study
 
 
 def without(*names: str):
@@ -39,6 +40,22 @@ def test_a_lake_that_is_too_young_says_how_many_minutes_are_needed(
     assert isinstance(failed.exception, FixSetup)
     expected = "silver.features: 0 minutes of AAPL exist, 3120 are needed"
     assert str(failed.exception).startswith(expected)
+
+
+def test_the_lake_is_that_of_the_settings_unless_another_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    asked: list[str] = []
+
+    def study_of_lake(lake: str, *_: object) -> None:
+        asked.append(lake)
+        raise FixSetup(lake, "is only asked for", "Nothing")
+
+    monkeypatch.setattr(lake_study, "study_of_lake", study_of_lake)
+    monkeypatch.setenv("TICKHOUSE_LAKE__ROOT", str(tmp_path))
+    for given in ([], ["--lake", "elsewhere"]):
+        CliRunner().invoke(command_line.app, ["train", *given])
+    assert asked == [str(tmp_path), "elsewhere"]
 
 
 def test_an_algorithm_that_is_not_known_is_named_with_those_that_are():
