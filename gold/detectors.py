@@ -110,7 +110,8 @@ class PrintDetector:
         """Return the newest of what was known before the first batch.
 
         By version, not by time: what came before the batch may be later than its first
-        trade, and some of it waits for its next trade.
+        trade, and some of it waits for its next trade. A print that waits for longer
+        than ``WARM_UP`` across a restart is not judged.
         """
         return self._trades.find_newest(self._known_version, WARM_UP, _LIVE)
 

@@ -1,5 +1,6 @@
 """Files of what was found so far: a kill in the middle of a writing spoils none."""
 
+import fcntl
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,7 +16,7 @@ def write(path: Path, data: bytes) -> None:
     Its folder is made. When this returns it outlives a power failure, too.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    half = path.with_name(f"{path.name}.part")
+    half = path.with_name(f"{path.name}.{os.getpid()}.part")
     with half.open("wb") as file:
         file.write(data)
         file.flush()
@@ -28,10 +29,12 @@ def append(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """Add a JSON line per row; the file is made with the first.
 
     A last line that a kill cut off is dropped: it would spoil the one that follows.
+    Processes that add to one file wait for each other.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     data = "".join(json.dumps(row) + "\n" for row in rows)
     with path.open("ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
         file.truncate(len(_whole_lines(path)))
         file.write(data.encode())
         file.flush()

@@ -15,11 +15,15 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
 
 from conf.lake.log import files_of, read_commit
 from conf.lake.roots import table_uri
 from conf.lake.rows import ANY_TEXT, Texts, find_rows
 from conf.lake.tables import TableContract
+from conf.logs import get_logger
+
+_log = get_logger(__name__)
 
 
 class Change(NamedTuple):
@@ -86,11 +90,17 @@ class Changes:
     ) -> pa.Table:
         """Return the rows of one version whose event times are its last ``span``.
 
-        For None there are none.
+        For None there are none, nor for a version that has been cleaned away.
         """
         if version is None:
             return self._schema.empty_table()
-        table, event_time = DeltaTable(self._uri, version=version), self._event_time
+        event_time = self._event_time
+        try:
+            table = DeltaTable(self._uri, version=version)
+        except DeltaError as error:
+            why = {"version": version, "reason": str(error)}
+            _log.warning("not readable any more", table=self._contract.name, **why)
+            return self._schema.empty_table()
         files = pa.table(table.get_add_actions(flatten=True))
         if not files.num_rows:
             return self._schema.empty_table()

@@ -143,8 +143,7 @@ class EmbeddedCommitter:
     ) -> Written:
         if rows.num_rows == 0:
             return Written(0, None)
-        with self._fence.commit(contract.name):
-            log = self._open(contract)
+        with self._fence.commit(contract.name), self._opened(contract) as log:
             log.make_room(rows[contract.partition_by[0]].unique().to_pylist())
             written = self._write_once(log, transaction, write)
             if written.version is not None:
@@ -182,14 +181,16 @@ class EmbeddedCommitter:
                 log.follow()
         return Written(0, None)
 
-    def _open(self, contract: TableContract) -> ShortLog:
-        log = self._tables.get(contract.name)
+    @contextmanager
+    def _opened(self, contract: TableContract) -> Iterator[ShortLog]:
+        """Yield the log at its newest version; what fails half-way is opened anew."""
+        log = self._tables.pop(contract.name, None)
         if log is None:
             log = ShortLog(self._lake.root, contract)
-            self._tables[contract.name] = log
         else:
             log.follow()
-        return log
+        yield log
+        self._tables[contract.name] = log
 
     def _maintain(self, contract: TableContract, log: ShortLog) -> None:
         commits = self._commits.get(contract.name, 0) + 1

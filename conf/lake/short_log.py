@@ -9,8 +9,9 @@ folder walks every entry. So a committer opens the table in a folder of its own:
 
 deltalake commits there, where nobody else does; then the entry is linked into the
 table's log. That link is the commit. It fails when the version is there already, which
-is how deltalake itself keeps the writers of a local table apart. Readers see only the
-table, whose log is whole. When its process ends, the folder is worth nothing.
+is how deltalake itself keeps the writers of a local table apart. Whoever is behind the
+table's newest checkpoint begins again there. Readers see only the table, whose log is
+whole. When its process ends, the folder is worth nothing.
 """
 
 import fcntl
@@ -23,18 +24,25 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import msgspec
 from deltalake import DeltaTable
-from deltalake.exceptions import CommitFailedError
+from deltalake.exceptions import CommitFailedError, DeltaError
 
 from conf.errors import FixSetup
 from conf.lake.roots import absolute, table_uri
 from conf.lake.tables import TableContract
+from conf.logs import get_logger
 
 _FOLDER = "_writing"
 _LOG = "_delta_log"
 _HINT = "_last_checkpoint"
 _ENTRY = re.compile(r"(\d{20})\.(json|checkpoint\.parquet)")
 _DEFAULT_INTERVAL = "100"
+_logger = get_logger(__name__)
+
+
+class _Hint(msgspec.Struct):
+    version: int
 
 
 class ShortLog:
@@ -58,17 +66,17 @@ class ShortLog:
         self._folder = lock.with_suffix("")
         self._log = self._folder / _LOG
         self._log.mkdir(parents=True)
-        self._checkpointed = self._link_end()
-        self._link_partitions(path.name for path in self._home.iterdir())
-        self.table = DeltaTable(str(self._folder))
-        self._version = self.table.version()
+        self._checkpointed = self._version = 0
+        self._reopen()
         properties = self.table.metadata().configuration
         self._interval = int(
             properties.get("delta.checkpointInterval", _DEFAULT_INTERVAL)
         )
 
     def follow(self) -> None:
-        """See what others have committed: one look at one name if that is nothing."""
+        """See what others have committed: a look at two names if that is nothing."""
+        if self._newest_checkpoint() > self._checkpointed:
+            self._reopen()
         version = self._version
         while self._take(version + 1):
             version += 1
@@ -97,13 +105,17 @@ class ShortLog:
             yield self.table
             self._publish()
         except BaseException:
-            self._discard()
+            self._reopen()
             raise
         if self._version // self._interval > self._checkpointed // self._interval:
-            self._write_checkpoint()
+            self._try_checkpoint()
 
     def _publish(self) -> None:
         self._require_links()
+        # Behind a checkpoint the log may have been cleaned: a name that is free there
+        # is a hole, which no reader looks into.
+        if self._newest_checkpoint() > self._version:
+            raise CommitFailedError(f"{self._home}: others have gone far ahead")
         for version in range(self._version + 1, self.table.version() + 1):
             name = f"{version:020d}.json"
             try:
@@ -113,6 +125,23 @@ class ShortLog:
                 raise CommitFailedError(why) from error
             self._version = version
 
+    def _reopen(self) -> None:
+        """Begin again at the table's newest checkpoint, with what is published."""
+        for path in self._log.iterdir():
+            path.unlink()
+        self._checkpointed = self._link_end()
+        self._link_partitions(path.name for path in self._home.iterdir())
+        self.table = DeltaTable(str(self._folder))
+        self._version = self.table.version()
+
+    def _newest_checkpoint(self) -> int:
+        """Return the version that the table's hint names; without one 0."""
+        try:
+            hint = (self._home / _LOG / _HINT).read_bytes()
+        except FileNotFoundError:
+            return 0
+        return msgspec.json.decode(hint, type=_Hint).version
+
     def _require_links(self) -> None:
         """Refuse files that no reader would find: written here, not to the table."""
         for path in self._folder.iterdir():
@@ -121,12 +150,16 @@ class ShortLog:
                     str(path), "is no link to the table any more", "Start again"
                 )
 
-    def _discard(self) -> None:
-        """Go back to the newest published version."""
-        for version, path in _entries(self._log):
-            if version > self._version:
-                path.unlink()
-        self.table = DeltaTable(str(self._folder))
+    def _try_checkpoint(self) -> None:
+        """Write one; the commit before it is published whatever becomes of it."""
+        try:
+            self._write_checkpoint()
+        except (OSError, DeltaError) as error:
+            _logger.warning(
+                "no checkpoint; the next commit tries again",
+                table=str(self._home),
+                reason=str(error),
+            )
 
     def _write_checkpoint(self) -> None:
         self.table.create_checkpoint()
@@ -159,8 +192,6 @@ class ShortLog:
             os.link(self._home / _LOG / name, self._log / name)
         except FileNotFoundError:
             return False
-        except FileExistsError:  # from a try that ended half-way
-            return True
         return True
 
     def _link_partitions(self, names: Iterable[str]) -> None:
@@ -187,9 +218,12 @@ def _locked(parent: Path, name: str) -> tuple[Path, int]:
         with suppress(FileNotFoundError, BlockingIOError), left.open("rb") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             _remove(left)
-    number, path = tempfile.mkstemp(dir=parent, prefix=f"{name}.", suffix=".lock")
-    fcntl.flock(number, fcntl.LOCK_EX)
-    return Path(path), number
+    while True:
+        number, path = tempfile.mkstemp(dir=parent, prefix=f"{name}.", suffix=".lock")
+        fcntl.flock(number, fcntl.LOCK_EX)
+        if os.path.exists(path):
+            return Path(path), number
+        os.close(number)  # another opener took it for left behind
 
 
 def _remove(lock: Path, number: int | None = None) -> None:

@@ -1,7 +1,10 @@
 """A kill in the middle of a writing costs what was being written, and no more."""
 
+import fcntl
+import json
 import os
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -85,3 +88,17 @@ def test_traces_with_a_bit_that_flipped_are_none(tmp_path: Path):
     path.write_bytes(data)
     assert performance.load(path, told.append) is None
     assert "CRC" in told[0]
+
+
+def test_who_adds_waits_for_another_who_does(tmp_path: Path):
+    path = tmp_path / "trials.jsonl"
+    kept.append(path, ROWS[:1])
+    adding = Thread(target=kept.append, args=(path, ROWS[2:]))
+    with path.open("ab") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        adding.start()
+        adding.join(0.2)
+        assert adding.is_alive()
+        other.write(json.dumps(ROWS[1]).encode() + b"\n")
+    adding.join(30)
+    assert list(kept.lines(path)) == ROWS

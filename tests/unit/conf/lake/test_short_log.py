@@ -2,6 +2,7 @@
 
 import gc
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -157,3 +158,55 @@ def test_what_a_killed_process_left_is_removed_but_nothing_in_use(root: str):
     commit(log, 0)
     commit(second, 1)
     assert seconds(root) == [0, 1]
+
+
+def go_ahead(root: str, first: int) -> None:
+    """Let another writer commit beyond two checkpoints, then clean the log."""
+    other = ShortLog(root, TRADES)
+    for number in range(first, first + 2 * INTERVAL):
+        commit(other, number)
+    folder = Path(table_uri(root, TRADES), "_delta_log")
+    newest = max(folder.glob("*.checkpoint.parquet")).name
+    for entry in folder.glob("*.json"):
+        if entry.name < newest:
+            entry.unlink()
+
+
+def test_who_is_behind_a_cleaned_log_does_not_commit_into_the_hole(root: str):
+    behind = ShortLog(root, TRADES)
+    commit(behind, 0)
+    (mine,) = writing(root)
+    go_ahead(root, 1)
+
+    commit(behind, 99)
+    assert seconds(root) == [*range(2 * INTERVAL + 1), 99]
+    assert len(log_of(mine)) < INTERVAL
+
+
+def test_who_was_frozen_while_writing_does_not_either(root: str):
+    frozen = ShortLog(root, TRADES)
+    commit(frozen, 0)
+    with pytest.raises(CommitFailedError, match="far ahead"):
+        commit(frozen, 7, meanwhile=lambda: go_ahead(root, 1))
+
+    commit(frozen, 99)
+    assert seconds(root) == [*range(2 * INTERVAL + 1), 99]
+
+
+def test_a_commit_is_published_though_its_checkpoint_fails(
+    root: str, monkeypatch: pytest.MonkeyPatch
+):
+    def fail(*_: object) -> None:
+        raise OSError("the disk is full")
+
+    log = ShortLog(root, TRADES)
+    with monkeypatch.context() as patched:
+        patched.setattr(shutil, "copyfile", fail)
+        for number in range(INTERVAL):
+            commit(log, number)
+    hint = Path(table_uri(root, TRADES), "_delta_log", "_last_checkpoint")
+    assert not hint.exists()
+
+    commit(log, INTERVAL)
+    assert hint.exists()
+    assert seconds(root) == list(range(INTERVAL + 1))
