@@ -1,6 +1,6 @@
 """Records whose bytes changed on disk: which they are, and what they hid."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -45,3 +45,16 @@ def hidden(times: list[tuple[int, int]], numbers: range) -> Loss | None:
     later = [time_ns for time_ns in after if time_ns > min(after)]
     outage = f"spool-{from_ns}-{numbers.start}"
     return Loss(outage, from_ns, min(later, default=None))
+
+
+def joined(losses: Iterable[Loss]) -> list[Loss]:
+    """Return losses that touch or overlap as one, under the first one's name."""
+    found: list[Loss] = []
+    for loss in sorted(losses, key=lambda loss: loss.from_ns):
+        last = found[-1] if found else None
+        if last is None or (last.to_ns is not None and last.to_ns < loss.from_ns):
+            found.append(loss)
+        elif last.to_ns is not None:
+            end_ns = None if loss.to_ns is None else max(last.to_ns, loss.to_ns)
+            found[-1] = last._replace(to_ns=end_ns)
+    return found

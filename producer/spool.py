@@ -22,7 +22,7 @@ import msgspec
 
 from conf.logs import get_logger
 from producer.batcher import Record
-from producer.damage import Loss, hidden, unsent_damage
+from producer.damage import Loss, hidden, joined, unsent_damage
 from producer.mark import Mark
 from producer.outbox import Entry, Outbox
 from producer.segments import MARK, RECORD, Place, Segments, Stored, encode
@@ -121,9 +121,9 @@ class Spool:
                 yield entry.body
 
     def take_losses(self) -> list[Loss]:
-        """Return what damage hid since the last call."""
+        """Return what damage hid since the last call, each interval once."""
         losses, self._losses = self._losses, []
-        return losses
+        return joined(losses)
 
     async def run(self) -> None:
         """Commit for ever."""

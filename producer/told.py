@@ -16,6 +16,8 @@ from producer.protocol import Message
 from producer.relay import Row
 
 _TICKS, _AMENDMENTS = frozenset("tq"), frozenset("cx")
+MOST_TICKS = 500_000
+"""Of an interval; more would be memory without end. The rest is told again."""
 _KINDS = frozenset({"data", "backfill"})
 
 _decode_head = msgspec.json.Decoder(Head).decode
@@ -80,7 +82,8 @@ class Told:
 
     def _remember(self, message: Message, data: msgspec.Raw, occurrence: int) -> None:
         if message.head.type in _TICKS:
-            self._ticks.add(_fingerprint(data, occurrence))
+            if len(self._ticks) < MOST_TICKS:
+                self._ticks.add(_fingerprint(data, occurrence))
         elif message.head.type in _AMENDMENTS:
             self.amendments.append(message)
 

@@ -124,3 +124,12 @@ def test_what_was_published_need_not_be_read_back() -> None:
     told.add([row])
 
     assert [told.has(each) for each in (row, other)] == [True, False]
+
+
+def test_of_a_very_long_interval_what_is_too_much_to_remember_is_told_again(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr("producer.told.MOST_TICKS", 2)
+    found, told = rows("trades", *(trade(number, 1) for number in range(3))), Told()
+    told.add(found)
+    assert [told.has(row) for row in found] == [True, True, False]
