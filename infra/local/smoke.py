@@ -188,6 +188,7 @@ def result_of(
         "peak_rss_mb": observed.usage.peak_rss_mb,
         "cpu_s": observed.usage.cpu_s,
         "versions": machine.versions(),
+        "features": report.total("stored", recomputed.TABLE),
         **bars,
     }
 
@@ -256,7 +257,6 @@ def counts(report: oracle.Report) -> dict[str, int]:
         "bronze_records": report.total("stored", "bronze.records"),
         "silver_expected": sum(report.total("expected", name) for name in rows),
         "silver_rows": sum(report.total("stored", name) for name in rows),
-        "features": report.total("stored", recomputed.TABLE),
         "lost": report.total("lost"),
         "duplicated": report.total("duplicated"),
         "altered": report.total("altered"),

@@ -415,8 +415,9 @@ def closed_minutes() -> Lake:
     return {
         "silver.bars": [bar],
         "silver.features": [
-            features_row(before, 1),
-            features_row(MINUTE, 2)
+            features_row(before, 1, -1379, 1769),  # a Sunday, before the session
+            features_row(MINUTE, 2, 61, 329)
+            | {"missing_minutes": 1439}
             | {"price_change": 0.25, "return_1m": 0.25 / 190.25}
             | {"bid_price": 190.0, "ask_price": 190.5}
             | {"spread_bps": 0.5 / 190.25 * 10_000},
@@ -424,7 +425,9 @@ def closed_minutes() -> Lake:
     }
 
 
-def features_row(start: datetime, bar_count: int) -> Row:
+def features_row(
+    start: datetime, bar_count: int, since_open: int, to_close: int
+) -> Row:
     return {
         "window_start": start,
         "symbol": "AAPL",
@@ -437,8 +440,8 @@ def features_row(start: datetime, bar_count: int) -> Row:
         "is_warm": False,
         "bar_count": bar_count,
         "missing_minutes": 0,
-        "minutes_since_open": 1,
-        "minutes_to_close": 1,
+        "minutes_since_open": since_open,
+        "minutes_to_close": to_close,
         "day": start.date(),
     }
 

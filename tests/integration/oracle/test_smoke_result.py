@@ -104,6 +104,7 @@ def test_a_correct_run_is_counted(settings: Settings):
     assert result["warm_up"]["first_gold_s"] == 31.5
     assert result["warm_up"]["silver_latency_s"]["max"] > 0
     assert result["peak_rss_mb"] == {"lake": 900.0, "total": 900.0}
+    assert result["features"] == 2
 
 
 def test_without_an_api_the_stream_s_figures_are_null(settings: Settings):
