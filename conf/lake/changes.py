@@ -54,7 +54,6 @@ class Changes:
         self._uri, self._table = uri, DeltaTable(uri)
         self._files = files_of(uri)
         self._contract = contract
-        self._event_time = contract.event_column
         self._columns = list(columns)
         self._schema = pa.schema([contract.schema.field(name) for name in columns])
         self.version = after
@@ -94,7 +93,7 @@ class Changes:
         """
         if version is None:
             return self._schema.empty_table()
-        event_time = self._event_time
+        event_time = self._contract.event_column
         try:
             table = DeltaTable(self._uri, version=version)
         except DeltaError as error:

@@ -178,7 +178,6 @@ class EmbeddedCommitter:
                 if tries > _MOST_RETRIES:
                     raise
                 self._fence.check()
-                log.follow()
         return Written(0, None)
 
     @contextmanager
@@ -215,7 +214,6 @@ class EmbeddedCommitter:
             except CommitFailedError as error:
                 # Another process committed meanwhile; the next turn takes these files.
                 _log.info("not compacted", table=contract.name, why=str(error))
-                log.follow()
 
 
 def _one_per(rows: pa.Table, columns: Sequence[str]) -> pa.Table:

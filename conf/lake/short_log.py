@@ -99,7 +99,7 @@ class ShortLog:
         Write checkpoints by no other means: ``PostCommitHookProperties`` must say so.
 
         Raises:
-            CommitFailedError: Another process was first; ``follow`` shows its commit.
+            CommitFailedError: Another process was first; ``table`` has its commit now.
         """
         try:
             yield self.table

@@ -15,8 +15,6 @@ from functools import partial
 from os import environ, kill
 from typing import Any
 
-import msgspec
-
 from conf import logs
 from conf.errors import FixSetup
 from conf.settings import ROOT, Settings, load
@@ -25,6 +23,7 @@ from infra.local.services import EMULATOR, LAKE, PRODUCER, services
 from infra.local.smoke import Fault, smoke
 from infra.local.state import LakeStatus
 from infra.local.supervisor import Pipeline
+from infra.local.verdict import end_with
 
 SECONDS, RATE_PER_S = 120, 1_000
 _PATIENCE_S = 180.0
@@ -102,8 +101,7 @@ def main() -> int:
     settings = load()
     logs.configure("faults", level=settings.log_level)
     result = run(settings, given.fault, seconds=given.seconds, rate=given.rate)
-    sys.stdout.write(msgspec.json.encode(result).decode() + "\n")
-    return 1 if result["broken"] else 0
+    return end_with(result)
 
 
 def _start_driver(settings: Settings) -> subprocess.Popen[bytes]:

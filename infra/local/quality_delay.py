@@ -27,6 +27,7 @@ from infra.local.campaign import storms
 from infra.local.campaign.scene import Scene
 from infra.local.observe import observe
 from infra.local.supervisor import Pipeline
+from infra.local.verdict import end_with
 
 RATE_PER_S, WARM_UP_S, QUOTES_SENT = 4_096, 60.0, 12
 _EVERY_S = 12.0
@@ -140,8 +141,7 @@ def main() -> int:
     settings = load()
     logs.configure("quality-delay", level=settings.log_level)
     result = run(settings, seed=given.seed, count=given.quotes)
-    sys.stdout.write(msgspec.json.encode(result).decode() + "\n")
-    return 1 if result["broken"] else 0
+    return end_with(result)
 
 
 if __name__ == "__main__":

@@ -15,8 +15,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from conf import logs
 from conf.market.bars import MINUTE_S
 from conf.settings import Settings, load
@@ -24,6 +22,7 @@ from infra.local.services import LAKE, MINUTES
 from infra.local.signals import RATE_PER_S, SPEED, record
 from infra.local.smoke import Fault, smoke
 from infra.local.supervisor import Pipeline
+from infra.local.verdict import end_with
 
 SEEDS, MARKET_MINUTES = 5, 60
 _APART_S = 3.0
@@ -82,8 +81,7 @@ def main() -> int:
     settings = load()
     logs.configure("restarts", level=settings.log_level)
     result = run(settings, seeds=given.seeds, minutes=given.minutes)
-    sys.stdout.write(msgspec.json.encode(result).decode() + "\n")
-    return 1 if result["broken"] else 0
+    return end_with(result)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from deltalake import DeltaTable
 
 from conf import logs
@@ -31,6 +30,7 @@ from conf.market.bars import MINUTE_S
 from conf.settings import Settings, load
 from infra.local.observe import observe
 from infra.local.state import settled_in
+from infra.local.verdict import end_with
 from models.backtest import decisions
 from models.decisions import Row
 from models.lake_rows import LakeRows
@@ -205,8 +205,7 @@ def main() -> int:
         speed=given.speed,
         keep=given.keep,
     )
-    sys.stdout.write(msgspec.json.encode(result).decode() + "\n")
-    return 1 if result["broken"] else 0
+    return end_with(result)
 
 
 if __name__ == "__main__":

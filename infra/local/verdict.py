@@ -1,7 +1,10 @@
 """The bounds of `make smoke`: what must hold, and what a run broke."""
 
+import sys
 from collections.abc import Iterator
 from typing import Any
+
+import msgspec
 
 MIN_INJECTED = {
     "repeated": 0.02,
@@ -26,6 +29,12 @@ LATENCY_SECONDS = 295
 """A run of 300 s; a shorter one has not warmed up, so its latencies are not judged."""
 
 Result = dict[str, Any]
+
+
+def end_with(result: Result) -> int:
+    """Print a result as the last line; return the exit code: 0 if nothing broke."""
+    sys.stdout.write(msgspec.json.encode(result).decode() + "\n")
+    return 1 if result["broken"] else 0
 
 
 def broken_bounds(

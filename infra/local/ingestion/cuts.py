@@ -28,6 +28,7 @@ from infra.local.ingestion.judge import (
 from infra.local.ingestion.stage import SYMBOLS, Stage, prepared, staged
 from infra.local.kinesis.store import DATABASE_NAME
 from infra.local.services import EMULATOR, SIMULATOR
+from infra.local.verdict import end_with
 from producer.simulator.disturbances import Fault
 
 EVENTS, SEED, RATE_PER_S = 50, 1, 500
@@ -193,8 +194,7 @@ def main() -> int:
         rate=given.rate,
         keep=given.keep,
     )
-    sys.stdout.write(msgspec.json.encode(result).decode() + "\n")
-    return 1 if result["broken"] else 0
+    return end_with(result)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from infra.local.ingestion.judge import COUNTED, compare, read_stream
 from infra.local.ingestion.stage import Stage, prepared, staged
 from infra.local.kinesis.store import DATABASE_NAME
 from infra.local.services import EMULATOR, PRODUCER, SIMULATOR
+from infra.local.verdict import end_with
 from producer.segments import MARK, RECORD, Segments, Stored
 
 KILLS, EMULATOR_KILLS, SEED, RATE_PER_S = 30, 10, 1, 500
@@ -185,8 +186,7 @@ def main() -> int:
     logs.configure("kills", level=settings.log_level)
     kills = script(given.seed, given.producers, given.emulators)
     result = run(settings, kills, rate=given.rate, keep=given.keep)
-    sys.stdout.write(msgspec.json.encode(result).decode() + "\n")
-    return 1 if result["broken"] else 0
+    return end_with(result)
 
 
 if __name__ == "__main__":
