@@ -5,6 +5,7 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
+from shutil import rmtree
 from typing import Annotated, Any
 
 import typer
@@ -72,9 +73,9 @@ def planted(
         raise typer.BadParameter(
             f"{', '.join(sorted(unknown))}: {', '.join(markets())}"
         )
-    notes = _NOTES / f"{algo}.jsonl"
-    if fresh:
-        notes.unlink(missing_ok=True)
+    notes = _NOTES / algo
+    if fresh and notes.exists():
+        rmtree(notes)
     recipe = RECIPES[algo]
     if quick:
         recipe = replace(recipe, steps=min(recipe.steps, QUICK_STEPS))

@@ -1,6 +1,6 @@
 """What a study is made of, and how: a tape, where it comes from, folds and seeds."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from conf.lake.manifest import Manifest
 from models.account import Costs
@@ -38,8 +38,7 @@ class Plan:
     episode_bars: int
     bars_a_day: int
     bars_a_year: float
-    # Not in the text of a plan, by which notes of earlier studies are found again.
-    counts_by_session: bool = field(default=False, repr=False)
+    counts_by_session: bool = False
 
     def rules(self, multiple: float = 1.0) -> Rules:
         """Return what holds in every episode, at a multiple of the costs."""

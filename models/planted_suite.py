@@ -33,7 +33,7 @@ from models.planted_table import (
 from models.scoring import Network
 from models.selection import sharpe
 from models.tape import stretches
-from models.train import Lesson, Recipe, train
+from models.train import Lesson, Recipe, key_of, train
 
 FRESH_BARS = 80_000
 NOISE_SETS, NOISE_SETS_OF_ALL_SEEDS = 20, 3
@@ -64,14 +64,16 @@ class Suite:
     Args:
         recipe: How the algorithm is trained.
         seeds: Trainings per row.
-        notes: File of the answers so far; what it knows is not trained again.
+        notes: Folder of the answers so far, which a folder of the recipe's own below it
+            holds; what it knows is not trained again.
         tell: Called with a line after each training.
     """
 
     def __init__(self, recipe: Recipe, seeds: int, notes: Path, tell: Told) -> None:
         self.recipe, self._seeds = recipe, seeds
-        self._notes, self._tell = notes, tell
-        self._known = {note["key"]: note["value"] for note in kept.lines(notes)}
+        self._notes, self._tell = notes / key_of(recipe), tell
+        self._answers = self._notes / "answers.jsonl"
+        self._known = {note["key"]: note["value"] for note in kept.lines(self._answers)}
 
     def run(self, rows: tuple[str, ...], noise_sets: int) -> dict[str, Any]:
         """Return the table of some rows: share of the optimum, and what was claimed.
@@ -97,7 +99,7 @@ class Suite:
         return table
 
     def _answer(self, row: str, question: Question) -> Answer:
-        key = f"{row} {question.draw} {question.seed} {self.recipe.steps}"
+        key = f"{row} {question.draw} {question.seed}"
         if key not in self._known:
             begun = time.process_time()
             network = learn(self.recipe, question)
@@ -122,7 +124,7 @@ class Suite:
 
     def _keep(self, key: str, value: dict[str, Any]) -> None:
         self._known[key] = value
-        kept.append(self._notes, [{"key": key, "value": value}])
+        kept.append(self._answers, [{"key": key, "value": value}])
 
     def _claims_on_noise(self, sets: int) -> dict[str, Any]:
         """Count the noise sets, cheap to trade, on which an edge would be claimed."""
@@ -154,8 +156,7 @@ class Suite:
     def _traces(self, question: Question) -> "Traces":
         """Return what an agent did on the bars after its history, at 1x and 2x cost."""
         name = f"{question.market.name}-{question.draw}-{question.seed}"
-        folder = self._notes.with_name(f"{self._notes.stem}-{self.recipe.steps}")
-        path = folder / f"{name}.npz"
+        path = self._notes / f"{name}.npz"
         traces = performance.load(path, self._tell)
         if traces is None:
             traces = _after(self.recipe, question)

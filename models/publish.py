@@ -3,9 +3,8 @@
 Needs the dependency group ``rl``.
 """
 
-import hashlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -20,12 +19,11 @@ from models.environment import Rules, Simulation
 from models.evaluate import Evidence
 from models.material import Material
 from models.observation import ACCOUNT_INPUTS, MARKET_INPUTS
-from models.records import as_json
 from models.registry import Registry
 from models.scoring import Network, score
 from models.serving import NAME
 from models.tape import Booleans, Floats, Integers, Tape, stretches, whole
-from models.train import Lesson, Recipe, hyperparameters, libraries, train
+from models.train import Lesson, Recipe, key_of, libraries, train
 from models.watch import Watch
 from models.workers import Workers
 
@@ -128,7 +126,8 @@ def publish(
     past, rest = lesson.tape.part(0, stop), lesson.tape.part(stop, len(lesson.tape))
     bars = int((lesson.episodes[:, 1] - lesson.episodes[:, 0]).max())
     shorter = Lesson(past, stretches(past, bars), lesson.rules)
-    learning = _Learning(_key_of(shorter, recipe), recipe, shorter)
+    told = (shorter.rules, shorter.episodes.tolist(), past.digest)
+    learning = _Learning(key_of(recipe, *told), recipe, shorter)
     checkpoints = registry.checkpoints(learning.key)
     networks = _trained(learning, origin.seeds, checkpoints, workers)
     fitted = calibrated(networks[0], rest, lesson.rules)
@@ -188,20 +187,6 @@ def _trained(
 
     workers.each(learning, [s for s in seeds if s not in networks], keep)
     return [networks[seed] for seed in seeds]
-
-
-def _key_of(lesson: Lesson, recipe: Recipe) -> str:
-    """Return what names all that an agent's weights follow from, but for its seed."""
-    told = {
-        "algorithm": recipe.algorithm,
-        "hyperparameters": hyperparameters(recipe),
-        "rules": asdict(lesson.rules),
-        "libraries": libraries(),
-    }
-    known = hashlib.sha256(as_json(told).encode() + lesson.episodes.tobytes())
-    for column in fields(lesson.tape):
-        known.update(getattr(lesson.tape, column.name).tobytes())
-    return known.hexdigest()[:12]
 
 
 def keep_model(

@@ -23,8 +23,7 @@ from models.records import as_json
 from models.selection import Ledger, Trial, sharpe
 from models.study import LEDGER
 from models.tape import Tape, stretches
-from models.train import Falling, Lesson, Recipe, train
-from models.walk import key_of
+from models.train import Falling, Lesson, Recipe, key_of, train
 from models.watch import Watch
 
 _LEARNING_SHARE = 0.75
@@ -79,7 +78,7 @@ class Search:
         self._past = tape.part(0, cut.train_stop)
         self._rest = tape.part(cut.test_first, cut.test_stop)
         self._ledger = Ledger(notes / LEDGER)
-        self._key = f"search-{key_of(tape, plan, recipe)}"
+        self._key = f"search-{key_of(recipe, plan, tape.digest)}"
         self._journal = notes / f"{self._key}.journal"
 
     def run(self, trials: int, tried: Tried) -> Recipe:

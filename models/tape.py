@@ -1,5 +1,6 @@
 """What an agent trades against: one symbol's decision points in time order."""
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 
@@ -51,6 +52,16 @@ class Tape:
     def side_cost(self) -> float:
         """Log-return that one order ordinarily costs: half the median spread."""
         return float(np.nanmedian(np.log(self.ask / self.bid))) / 2
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of every column: tapes that differ in one bit differ in it."""
+        known = hashlib.sha256()
+        for field in fields(self):
+            column = getattr(self, field.name)
+            known.update(f"{field.name} {column.dtype} {column.shape}".encode())
+            known.update(column.tobytes())
+        return known.hexdigest()
 
     def part(self, first: int, stop: int) -> "Tape":
         """Return the decisions ``[first, stop)``."""

@@ -3,7 +3,6 @@
 Needs the dependency group ``rl``.
 """
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
@@ -13,7 +12,7 @@ from models.evaluate import Fold, walk_forward
 from models.material import Plan
 from models.performance import Policy, Trace, deciding, play
 from models.tape import Tape, stretches
-from models.train import Lesson, Recipe, train
+from models.train import Lesson, Recipe, key_of, train
 from models.watch import Watch
 
 MULTIPLES = (0.0, 1.0, 2.0, 3.0)
@@ -42,7 +41,7 @@ class Walk:
     @property
     def key(self) -> str:
         """What names its notes."""
-        return key_of(self.tape, self.plan, self.recipe)
+        return key_of(self.recipe, self.plan, self.tape.digest)
 
     def __call__(self, seed: int, watch: Watch) -> list[Trace]:
         """Return what a seed did over all folds, at each of ``MULTIPLES``."""
@@ -69,17 +68,6 @@ class Walk:
     def _played(self, policy: Policy, fold: Fold) -> list[Trace]:
         future = self.tape.part(fold.test_first, fold.test_stop)
         return [play(policy, future, self.plan.rules(many)) for many in MULTIPLES]
-
-
-def key_of(tape: Tape, plan: Plan, recipe: Recipe) -> str:
-    """Return what names the notes of a study.
-
-    Notes of other data, costs or settings must not be taken for these: settings that
-    were searched for stand in the plan's configuration.
-    """
-    spoken = f"{plan} {recipe.steps} {recipe.windows} {sorted(recipe.settings)}"
-    columns = tape.features.tobytes() + tape.ask.tobytes()
-    return hashlib.sha256(spoken.encode() + columns).hexdigest()[:12]
 
 
 def joined(traces: Sequence[Trace]) -> Trace:

@@ -21,7 +21,7 @@ STEPS = 100_000
 
 @pytest.fixture(scope="module")
 def notes(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("planted") / "quick.jsonl"
+    return tmp_path_factory.mktemp("planted")
 
 
 def test_a_third_of_the_steps_finds_most_of_the_signal(notes: Path):

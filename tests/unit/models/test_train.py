@@ -1,6 +1,7 @@
 """Training: the same seed gives the same weights, and the numpy net is torch's."""
 
 import importlib.util
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,16 @@ import torch
 
 from models.__main__ import ALGORITHMS
 from models.environment import TradingWindows
-from models.train import RECIPES, Lesson, Recipe, hyperparameters, network_of, train
+from models.train import (
+    RECIPES,
+    Falling,
+    Lesson,
+    Recipe,
+    hyperparameters,
+    key_of,
+    network_of,
+    train,
+)
 from models.windows import SB3Windows
 
 # torch's own warnings are not ours to mend
@@ -52,6 +62,28 @@ SHORT = {
 
 def test_the_command_line_knows_every_algorithm():
     assert (*RECIPES,) == ALGORITHMS
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"gamma": 0.5}, {"learning_rate": Falling(1e-4)}, {"policy_kwargs": {}}],
+    ids=repr,
+)
+def test_notes_of_other_settings_are_not_taken_for_these(change: dict):
+    recipe = RECIPES["maskable-ppo"]
+    same = shortened("maskable-ppo", recipe.steps)
+    changed = shortened("maskable-ppo", recipe.steps, **change)
+    assert key_of(same, "plan") == key_of(recipe, "plan") != key_of(recipe, "another")
+    assert key_of(changed, "plan") != key_of(recipe, "plan")
+
+
+@pytest.mark.parametrize("column", ["features", "ask", "mark", "unit", "session"])
+def test_notes_of_another_tape_are_not_taken_for_this_one_s(column: str):
+    tape = lesson(1_000).tape
+    changed = getattr(tape, column).copy()
+    changed[-1] += 1
+    assert replace(tape, **{column: changed}).digest != tape.digest
+    assert replace(tape).digest == tape.digest
 
 
 @pytest.mark.parametrize("recipe", SHORT.values(), ids=SHORT)
