@@ -30,7 +30,7 @@ run: $(READY) dashboard ## Run everything: RATE= SYMBOLS= REPLAY=folder SPEED= P
 		$(call flag,REPLAY,replay) $(call flag,SPEED,speed) \
 		$(call flag,PORT,port) $(PROFILE_FLAG)
 
-test: $(READY) ## Run the unit, integration, contract and page tests: ARGS= for pytest
+test: $(RL_READY) ## Run the unit, integration, contract and page tests: ARGS= for pytest
 	@$(INFRA) doctor --quiet
 	@$(call with_node,page-test)
 	@.venv/bin/pytest -n 2 --dist loadfile $(ARGS)
@@ -64,10 +64,10 @@ bench: $(READY) ## Measure it beside what one would pick instead: DATA= SEED= QU
 	@$(INFRA) bench $(call flag,DATA,data) $(call flag,SEED,seed) \
 		$(if $(QUICK),--quick) $(call flag,OUT,out)
 
-planted: $(RL_READY) ## Train where the best policy is known: ALGO= SEEDS= QUICK=1 ONLY= OUT=
+planted: $(RL_READY) ## Train where the best policy is known: ALGO= SEEDS= QUICK=1 ONLY= …
 	@.venv/bin/python -m models planted $(call flag,ALGO,algo) \
 		$(call flag,SEEDS,seeds) $(if $(QUICK),--quick) $(call flag,ONLY,only) \
-		$(call flag,OUT,out)
+		$(if $(FRESH),--fresh) $(call flag,OUT,out)
 
 train: $(RL_READY) ## Walk forward over the lake: SYMBOL= AS_OF= or BARS=file; ALGO= SEEDS= …
 	@.venv/bin/python -m models train $(call flag,BARS,bars) \
@@ -126,9 +126,16 @@ $(READY): uv.lock | $(UV)
 	@$(UV) sync --frozen --quiet
 	@touch $@
 
-# What training needs beyond all else: torch, 4.6 GB.
+# What training needs beyond all else. For Linux the package index has torch's CUDA
+# build only, 4.6 GB; TORCH=cpu takes the same version's small one from PyTorch's index.
+LOCKED_RL := $(UV) export --frozen --quiet --only-group rl --no-hashes --no-annotate
 $(RL_READY): $(READY)
+ifeq ($(TORCH),cpu)
+	@{ $(LOCKED_RL) --prune torch && $(LOCKED_RL) | grep '^torch=='; } | \
+		$(UV) pip install --quiet --python .venv --torch-backend cpu --requirements -
+else
 	@$(UV) sync --frozen --quiet --group rl
+endif
 	@touch $@
 
 .PHONY: page-check page-test

@@ -2,9 +2,10 @@
 
 import io
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -49,32 +50,40 @@ class Trace:
         return self.returns - self.exposure * self.asset
 
 
-def save(path: Path, traces: Sequence[Trace]) -> None:
-    """Write traces into one npz file; its folder is made."""
+class Found(NamedTuple):
+    """What one seed did, and what finding it took."""
+
+    traces: list[Trace]
+    cpu_s: float
+
+
+def save(path: Path, found: Found) -> None:
+    """Write what was found into one npz file; its folder is made."""
     columns = {
         f"{field.name}_{place}": getattr(trace, field.name)
-        for place, trace in enumerate(traces)
+        for place, trace in enumerate(found.traces)
         for field in fields(trace)
     }
     data = io.BytesIO()
-    np.savez(data, allow_pickle=False, **columns)
+    np.savez(data, allow_pickle=False, cpu_s=np.array(found.cpu_s), **columns)
     kept.write(path, data.getvalue())
 
 
-def load(path: Path, tell: Callable[[str], None]) -> list[Trace] | None:
-    """Return the traces that ``save`` wrote, in their order.
+def load(path: Path, tell: Callable[[str], None]) -> Found | None:
+    """Return what ``save`` wrote, the traces in their order.
 
-    None if there are none, or the file is broken: that is told, for it is made anew.
+    None if there is none, or the file is broken: that is told, for it is made anew.
     """
     if not path.exists():
         return None
     names = [field.name for field in fields(Trace)]
     try:
         with np.load(io.BytesIO(path.read_bytes())) as columns:
-            return [
+            traces = [
                 Trace(**{name: columns[f"{name}_{place}"] for name in names})
                 for place in range(len(columns.files) // len(names))
             ]
+            return Found(traces, float(columns["cpu_s"]))
     except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
         tell(f"{path} is broken and made anew: {error}")
         return None

@@ -18,7 +18,7 @@ from models.account import Costs
 from models.baselines import random_like
 from models.environment import Rules
 from models.evaluate import Evidence, weigh
-from models.performance import Trace
+from models.performance import Found, Trace
 from models.planted import BPS, DAY_BARS, Market, leaked
 from models.planted import visible as visible_market
 from models.planted_play import play
@@ -157,20 +157,21 @@ class Suite:
         """Return what an agent did on the bars after its history, at 1x and 2x cost."""
         name = f"{question.market.name}-{question.draw}-{question.seed}"
         path = self._notes / f"{name}.npz"
-        traces = performance.load(path, self._tell)
-        if traces is None:
-            traces = _after(self.recipe, question)
-            performance.save(path, traces)
-            self._tell(f"{name}: {traces[0].returns.mean() / BPS:.4f} bp/min after")
-        return traces
+        found = performance.load(path, self._tell)
+        if found is None:
+            found = _after(self.recipe, question)
+            performance.save(path, found)
+            earned = found.traces[0].returns.mean() / BPS
+            self._tell(f"{name}: {earned:.4f} bp/min after")
+        return found.traces
 
 
 Traces = list[Trace]
 """At 1x and at 2x cost, and some random policies of the same turnover."""
 
 
-def _after(recipe: Recipe, question: Question) -> Traces:
-    market = question.market
+def _after(recipe: Recipe, question: Question) -> Found:
+    market, begun = question.market, time.process_time()
     after = np.random.default_rng(question.path_seed(1))
     tape = market.tape(market.draw(LITTLE_BARS, after))
     policy = performance.deciding(learn(recipe, question))
@@ -179,7 +180,8 @@ def _after(recipe: Recipe, question: Question) -> Traces:
         for multiple in (1.0, 2.0)
     )
     rivals = itertools.islice(random_like(once, question.draw), _RIVALS)
-    return [once, twice, *(performance.play(rival, tape, Rules()) for rival in rivals)]
+    others = [performance.play(rival, tape, Rules()) for rival in rivals]
+    return Found([once, twice, *others], time.process_time() - begun)
 
 
 def learn(recipe: Recipe, question: Question) -> Network:

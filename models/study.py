@@ -13,6 +13,7 @@ import numpy as np
 from models import baselines
 from models.evaluate import Evidence, Interval, excess_sharpe, weigh
 from models.performance import (
+    Found,
     Performance,
     Trace,
     hit_rate,
@@ -38,6 +39,7 @@ class Findings:
         by_cost: IQM of the annual excess Sharpe ratio at each multiple of the costs.
         baselines: The rivals on the same bars.
         hit_rate: Mean over seeds of the directional accuracy, by horizon in bars.
+        cpu_s: CPU time of all trainings, earlier commands' included.
     """
 
     evidence: Evidence
@@ -45,6 +47,7 @@ class Findings:
     by_cost: dict[float, Interval]
     baselines: dict[str, Performance]
     hit_rate: dict[int, float]
+    cpu_s: float
 
 
 class Study:
@@ -65,7 +68,8 @@ class Study:
         """Return what was found; every trial is in the ledger before it is judged."""
         plan = self._plan
         ledger = Ledger(self._notes / LEDGER)
-        traces = self._traces()
+        found = self._found()
+        traces = [dict(zip(MULTIPLES, of.traces, strict=True)) for of in found]
         self._count(ledger, [by_cost[1.0] for by_cost in traces])
         tried = [trial.sharpe for trial in ledger.trials(plan.name)]
         once = [by_cost[1.0] for by_cost in traces]
@@ -87,6 +91,7 @@ class Study:
                 horizon: float(np.mean([hit_rate(trace, horizon) for trace in once]))
                 for horizon in (1, 5, 15)
             },
+            cpu_s=sum(of.cpu_s for of in found),
         )
 
     def _count(self, ledger: Ledger, traces: Sequence[Trace]) -> None:
@@ -105,24 +110,21 @@ class Study:
             ]
         )
 
-    def _traces(self) -> list[dict[float, Trace]]:
-        """Return what each seed did, by multiple of the costs; train those missing."""
-        known: dict[int, list[Trace]] = {}
+    def _found(self) -> list[Found]:
+        """Return what each seed did; train those missing."""
+        known: dict[int, Found] = {}
         for seed in range(self._plan.seeds):
-            traces = load(self._path(seed), self._workers.watch.tell)
-            if traces is not None:
-                known[seed] = traces
+            found = load(self._path(seed), self._workers.watch.tell)
+            if found is not None:
+                known[seed] = found
 
-        def keep(seed: int, traces: list[Trace]) -> None:
-            save(self._path(seed), traces)
-            known[seed] = traces
+        def keep(seed: int, found: Found) -> None:
+            save(self._path(seed), found)
+            known[seed] = found
 
         missing = [seed for seed in range(self._plan.seeds) if seed not in known]
         self._workers.each(self._walk, missing, keep)
-        return [
-            dict(zip(MULTIPLES, known[seed], strict=True))
-            for seed in range(self._plan.seeds)
-        ]
+        return [known[seed] for seed in range(self._plan.seeds)]
 
     def _path(self, seed: int) -> Path:
         return self._notes / f"{self._key}-{seed}.npz"

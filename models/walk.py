@@ -3,6 +3,7 @@
 Needs the dependency group ``rl``.
 """
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from models.evaluate import Fold, walk_forward
 from models.material import Plan
-from models.performance import Policy, Trace, deciding, play
+from models.performance import Found, Policy, Trace, deciding, play
 from models.tape import Tape, stretches
 from models.train import Lesson, Recipe, key_of, train
 from models.watch import Watch
@@ -43,10 +44,12 @@ class Walk:
         """What names its notes."""
         return key_of(self.recipe, self.plan, self.tape.digest)
 
-    def __call__(self, seed: int, watch: Watch) -> list[Trace]:
+    def __call__(self, seed: int, watch: Watch) -> Found:
         """Return what a seed did over all folds, at each of ``MULTIPLES``."""
+        begun = time.process_time()
         parts = [self._fold(number, seed, watch) for number in range(len(self.folds))]
-        return [joined(played) for played in zip(*parts, strict=True)]
+        traces = [joined(played) for played in zip(*parts, strict=True)]
+        return Found(traces, time.process_time() - begun)
 
     def _fold(self, number: int, seed: int, watch: Watch) -> list[Trace]:
         fold = self.folds[number]

@@ -1,6 +1,5 @@
 """Trained here, kept on S3, served from there: versions, roles, checkpoints, runs."""
 
-import importlib.util
 import io
 import socket
 import subprocess
@@ -32,12 +31,6 @@ from tests.unit.models.test_records import trained
 from tests.unit.models.test_registry import NOON, added, card
 from tests.unit.models.test_weights import network
 
-if importlib.util.find_spec("flask") is None:
-    pytest.skip("needs moto[server]", allow_module_level=True)
-
-needs_training = pytest.mark.skipif(
-    importlib.util.find_spec("torch") is None, reason="needs the group rl"
-)
 BUCKET = "tickhouse-models"
 ROOT = f"s3://{BUCKET}/models"
 
@@ -138,9 +131,9 @@ class Stopped(Watch):
             raise KeyboardInterrupt
 
 
-@needs_training
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_what_is_trained_goes_to_s3_and_decides_from_there(tmp_path: Path):
+    pytest.importorskip("torch", reason="needs the group rl: make test installs it")
     from models.demo_market import demo_tape, recipe  # noqa: PLC0415
     from models.publish import Origin, publish  # noqa: PLC0415
     from models.train import Lesson  # noqa: PLC0415

@@ -1,6 +1,5 @@
 """`make train`, small: every seed is written down, and a second time is quick."""
 
-import importlib.util
 import io
 import json
 from dataclasses import replace
@@ -18,8 +17,7 @@ from models.history import study_of_bars
 from models.material import Material
 from models.watch import Watch
 
-if importlib.util.find_spec("torch") is None:
-    pytest.skip("needs the group rl: uv sync --group rl", allow_module_level=True)
+pytest.importorskip("torch", reason="needs the group rl: make test installs it")
 
 from models.course import Course, run
 from models.search import usual, varied
@@ -104,6 +102,7 @@ def test_a_course_that_was_stopped_goes_on_where_it_was(
     again = run(material, asked(tmp_path, seeds=1), watch)
     assert told.getvalue().count("trades, exposure") == 2  # nothing trained anew
     assert again["seeds"] == one["seeds"]
+    assert again["cpu_s"] == one["cpu_s"] > 0  # of the training, not of the reading
     # One try, asked for twice, is one trial and two rows.
     assert json.loads(runs(tmp_path)[1]["scores"])["study"]["trials"] == 1
     assert len(runs(tmp_path)) == 2

@@ -20,6 +20,7 @@ from models.evaluate import (
 from models.observation import MARKET_INPUTS
 from models.performance import (
     MINUTES_A_YEAR,
+    Found,
     Trace,
     hit_rate,
     load,
@@ -122,8 +123,9 @@ def test_figures_of_a_trace_by_hand():
 
 def test_traces_that_were_written_are_read_back_in_order(tmp_path: Path):
     written = [trace(seed) for seed in range(3)]
-    save(tmp_path / "new" / "traces.npz", written)
-    read = load(tmp_path / "new" / "traces.npz", pytest.fail) or []
+    save(tmp_path / "new" / "traces.npz", Found(written, 12.5))
+    read, cpu_s = load(tmp_path / "new" / "traces.npz", pytest.fail) or Found([], 0)
+    assert cpu_s == 12.5
     assert [asdict(found).keys() for found in read] == [asdict(written[0]).keys()] * 3
     for found, expected in zip(read, written, strict=True):
         for name, column in asdict(expected).items():

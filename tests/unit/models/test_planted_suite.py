@@ -1,6 +1,5 @@
 """The planted suite, quick: an agent finds what is there and leaves noise alone."""
 
-import importlib.util
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,8 +7,7 @@ import pytest
 
 from models.planted_table import QUICK_ROWS
 
-if importlib.util.find_spec("torch") is None:
-    pytest.skip("needs the group rl: uv sync --group rl", allow_module_level=True)
+pytest.importorskip("torch", reason="needs the group rl: make test installs it")
 
 from models.planted_suite import Suite
 from models.train import RECIPES

@@ -1,6 +1,5 @@
 """Training: the same seed gives the same weights, and the numpy net is torch's."""
 
-import importlib.util
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,8 +11,7 @@ from models.planted_play import play
 from models.scoring import Network, score
 from models.tape import stretches
 
-if importlib.util.find_spec("torch") is None:
-    pytest.skip("needs the group rl: uv sync --group rl", allow_module_level=True)
+pytest.importorskip("torch", reason="needs the group rl: make test installs it")
 
 import torch
 
