@@ -35,7 +35,7 @@ _RegistryOption = Annotated[
     str, typer.Option(help="URI or folder of the models; by default agent.registry")
 ]
 _Processes = Annotated[
-    int, typer.Option(help="Seeds at the same time; by default one a core", min=1)
+    int, typer.Option(help="Trainings at the same time; by default one a core", min=1)
 ]
 _CORES = os.cpu_count() or 1
 _told = Console(stderr=True, highlight=False)
@@ -60,6 +60,7 @@ def planted(
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Forget what was trained before")
     ] = False,
+    processes: _Processes = _CORES,
 ) -> None:
     """Train where the best policy is known; the last line is one JSON object."""
     _require_known(algo)
@@ -79,7 +80,8 @@ def planted(
     recipe = RECIPES[algo]
     if quick:
         recipe = replace(recipe, steps=min(recipe.steps, QUICK_STEPS))
-    suite = Suite(recipe, seeds, notes, _told.print)
+    workers = Workers(Watch(_told), processes)
+    suite = Suite(recipe, seeds, notes, workers)
     table = suite.run(chosen, noise_sets=0 if quick else NOISE_SETS)
     failed = broken(table)
     for line in failed:

@@ -19,7 +19,7 @@ from models.card import Model
 from models.fills import SECOND_NS, moment, nanoseconds
 from models.lake_rows import values_of
 from models.observation import account_inputs, market_inputs, ordinary_return
-from models.scoring import score
+from models.scoring import Scores, choose, score
 from models.tape import Booleans, Floats, Integers
 
 STALE_NS = 120 * SECOND_NS
@@ -143,16 +143,36 @@ _NOT_DECIDED: Row = dict.fromkeys(
 )
 
 
-def _decided(model: Model, inputs: Floats, is_long: Booleans) -> Iterator[Row]:
+def scores_of(model: Model, inputs: Floats, is_long: Booleans) -> tuple[Scores, Floats]:
+    """Return what a model's first network says, and how many of the others differ.
+
+    Args:
+        model: What decides.
+        inputs: A row per decision.
+        is_long: What each account holds.
+
+    Returns:
+        The scores, and the share of the others that would act otherwise, an entry per
+        row; NaN for a model of one network.
+    """
     masks = np.stack([np.ones_like(is_long), ~is_long, is_long], 1)
-    first, *others = (score(each, inputs, masks) for each in model.networks)
+    network, *others = model.networks
+    first = score(network, inputs, masks)
+    if not others:
+        return first, np.full(len(inputs), np.nan)
+    differ = [choose(other, inputs, masks) != first.action for other in others]
+    disagreement: Floats = np.mean(differ, 0)
+    return first, disagreement
+
+
+def _decided(model: Model, inputs: Floats, is_long: Booleans) -> Iterator[Row]:
+    first, disagreement = scores_of(model, inputs, is_long)
     confidence = model.calibration.confidence(first.margin)
     for at in range(len(inputs)):
-        differ = [float(other.action[at] != first.action[at]) for other in others]
         yield {
             "action": Action(int(first.action[at])).name,
             "confidence": _nullable(confidence[at]),
-            "disagreement": sum(differ) / len(differ) if differ else None,
+            "disagreement": _nullable(disagreement[at]),
             **dict(zip(_SCORES, map(_nullable, first.by_action[at]), strict=True)),
             "value": float(first.value[at]),
             "margin": float(first.margin[at]),

@@ -13,7 +13,7 @@ from models.planted import visible as visible_market
 
 HISTORY_BARS = 100_000
 LITTLE_BARS = 4_000
-TEMPTING_COST_BPS = 0.2
+TEMPTING, TEMPTING_COST_BPS = "tempting", 0.2
 QUICK_ROWS = ("visible_ar1", "noise", "positive_control")
 
 _AT_LEAST = (
@@ -73,6 +73,11 @@ def markets() -> dict[str, tuple[Market, int]]:
             HISTORY_BARS,
         ),
     }
+
+
+def tempting() -> Market:
+    """Return noise that is cheap to trade: where an edge is most easily imagined."""
+    return visible_market(TEMPTING, 0.0, TEMPTING_COST_BPS)
 
 
 def in_figures(market: Market, answers: Sequence[Answer]) -> dict[str, Any]:

@@ -96,27 +96,51 @@ def score(network: Network, rows: Floats, masks: Booleans) -> Scores:
     Raises:
         ValueError: The rows have not the network's inputs, or one is not finite.
     """
+    rows = _accepted(network, rows)
+    outputs = network.actor.outputs(rows, network.activation)
+    by_action = _by_action(network, outputs, masks)
+    action = by_action.argmax(1)
+    every = np.arange(len(rows))
+    spread = np.full(len(rows), np.nan)
+    if network.head == "quantiles":
+        spread = _spread(_quantiles(outputs)[every, :, action])
+    value = by_action[every, action]
+    if network.critic is not None:
+        value = network.critic.outputs(rows, network.activation)[:, 0]
+    return Scores(action, by_action, value, _margin(by_action, action), spread)
+
+
+def choose(network: Network, rows: Floats, masks: Booleans) -> Actions:
+    """Return the action of ``score`` alone, for half of its time; arguments as there.
+
+    Raises:
+        ValueError: As ``score``.
+    """
+    rows = _accepted(network, rows)
+    outputs = network.actor.outputs(rows, network.activation)
+    action: Actions = _by_action(network, outputs, masks).argmax(1)
+    return action
+
+
+def _accepted(network: Network, rows: Floats) -> Floats:
     rows = np.ascontiguousarray(rows, np.float64)
     if rows.ndim != 2 or rows.shape[1] != network.inputs:
         raise ValueError(f"{rows.shape} is not (rows, {network.inputs})")
     if not np.isfinite(rows).all():
         raise ValueError("an input is not finite")
-    outputs = network.actor.outputs(rows, network.activation)
-    spread = np.full(len(rows), np.nan)
+    return rows
+
+
+def _by_action(network: Network, outputs: Floats, masks: Booleans) -> Floats:
     if network.head == "quantiles":
-        quantiles = outputs.reshape(len(rows), -1, ACTIONS)
-        outputs = _mean(quantiles)
+        outputs = _mean(_quantiles(outputs))
     by_action = np.where(masks, outputs, -np.inf)
-    if network.head == "policy":
-        by_action = _log_softmax(by_action)
-    action = by_action.argmax(1)
-    every = np.arange(len(rows))
-    if network.head == "quantiles":
-        spread = _spread(quantiles[every, :, action])
-    value = by_action[every, action]
-    if network.critic is not None:
-        value = network.critic.outputs(rows, network.activation)[:, 0]
-    return Scores(action, by_action, value, _margin(by_action, action), spread)
+    return _log_softmax(by_action) if network.head == "policy" else by_action
+
+
+def _quantiles(outputs: Floats) -> Floats:
+    """Return (rows, quantiles, actions)."""
+    return outputs.reshape(len(outputs), -1, ACTIONS)
 
 
 def _mean(quantiles: Floats) -> Floats:

@@ -1,4 +1,4 @@
-"""The same task for several seeds, one a process; what came out is kept as it ends."""
+"""The same task for several seeds or other items, one a process, kept as each ends."""
 
 import os
 import signal
@@ -15,66 +15,86 @@ from rich.console import Console
 from conf.errors import FixSetup
 from models.watch import Watch
 
+Item = TypeVar("Item")
 Found = TypeVar("Found")
-Task = Callable[[int, Watch], Found]
-"""Does what is to be done for a seed; picklable if several are done at once."""
-Keep = Callable[[int, Found], None]
+Task = Callable[[Item, Watch], Found]
+"""Does what is to be done for an item; picklable if several are done at once."""
+Keep = Callable[[Item, Found], None]
+Named = Callable[[Item], str]
 
 
 class Workers:
-    """Those who train seeds.
+    """Those who train.
 
     Args:
         watch: Who sees what happens.
-        processes: How many seeds are trained at the same time. It changes no weight:
-            a training takes one core.
+        processes: How many train at the same time. It changes no weight: a training
+            takes one core.
     """
 
     def __init__(self, watch: Watch, processes: int = 1) -> None:
         self.watch, self._processes = watch, processes
 
-    def each(self, task: Task[Found], seeds: Sequence[int], keep: Keep[Found]) -> None:
-        """Do a task for each seed, and keep what it returned as soon as it did.
+    def each(
+        self,
+        task: Task[Item, Found],
+        items: Sequence[Item],
+        keep: Keep[Item, Found],
+        named: Named[Item] = "seed {}".format,
+    ) -> None:
+        """Do a task for each item, and keep what it returned as soon as it did.
 
-        A seed that fails and Ctrl-C end the others at once; what was kept stays.
+        One that fails and Ctrl-C end the others at once; what was kept stays.
+
+        Args:
+            task: What is done.
+            items: Of what; seeds, unless they are named otherwise.
+            keep: Called with each item and what came of it, in this process.
+            named: What an item is called where it is told of.
 
         Raises:
             FixSetup: A process was killed.
         """
-        kept: list[int] = []
+        kept: list[Item] = []
 
-        def end(seed: int, found: Found) -> None:
-            keep(seed, found)
-            kept.append(seed)
-            self.watch.tell(f"seed {seed} trained, {len(kept)} of {len(seeds)}")
+        def end(item: Item, found: Found) -> None:
+            keep(item, found)
+            kept.append(item)
+            self.watch.tell(f"{named(item)} trained, {len(kept)} of {len(items)}")
 
         try:
-            if self._processes == 1 or len(seeds) < 2:
-                for seed in seeds:
-                    end(seed, task(seed, self.watch))
+            if self._processes == 1 or len(items) < 2:
+                for item in items:
+                    end(item, task(item, self.watch))
             else:
-                self._beside(task, seeds, end)
+                self._beside(task, items, end, named)
         except BaseException as error:
             self.watch.tell(
-                f"stopped by {type(error).__name__}: {len(kept)} of {len(seeds)} seeds "
-                "are kept, and the same command goes on with the rest"
+                f"stopped by {type(error).__name__}: {len(kept)} of {len(items)} are "
+                "kept, and the same command goes on with the rest"
             )
             raise
 
     def _beside(
-        self, task: Task[Found], seeds: Sequence[int], end: Keep[Found]
+        self,
+        task: Task[Item, Found],
+        items: Sequence[Item],
+        end: Keep[Item, Found],
+        named: Named[Item],
     ) -> None:
         others = set(active_children())
         # A forked torch may hang: its threads are not there.
         context = get_context("spawn")
-        count = min(self._processes, len(seeds))
+        count = min(self._processes, len(items))
         pool = ProcessPoolExecutor(count, context, initializer=_begin)
-        with self.watch.training(f"{len(seeds)} seeds", len(seeds)) as on_step, pool:
+        title = f"{len(items)} trainings"
+        with self.watch.training(title, len(items)) as on_step, pool:
             try:
                 folder = self.watch.tensorboard
-                doing = {pool.submit(_do, task, seed, folder): seed for seed in seeds}
+                doing = {pool.submit(_do, task, item, folder): item for item in items}
                 for done, future in enumerate(as_completed(doing), start=1):
-                    end(doing[future], self._result(doing[future], future))
+                    item = doing[future]
+                    end(item, self._result(named(item), future))
                     on_step(done)
             except BaseException:
                 # The pool, on leaving, waits for those at work and those queued: not
@@ -83,22 +103,22 @@ class Workers:
                     worker.terminate()
                 raise
 
-    def _result(self, seed: int, future: "Future[Found]") -> Found:
+    def _result(self, name: str, future: "Future[Found]") -> Found:
         try:
             return future.result()
         except BrokenProcessPool as error:
             raise FixSetup(
-                f"training of seed {seed}",
+                f"training of {name}",
                 "its process, or one beside it, was killed",
                 "If memory ran out, take fewer at once: `--processes 1`",
             ) from error
         except Exception as error:
-            self.watch.tell(f"seed {seed} failed: {error}")
+            self.watch.tell(f"{name} failed: {error}")
             raise
 
 
-def _do(task: Task[Found], seed: int, tensorboard: Path | None) -> Found:
-    return task(seed, Watch(Console(quiet=True), tensorboard))
+def _do(task: Task[Item, Found], item: Item, tensorboard: Path | None) -> Found:
+    return task(item, Watch(Console(quiet=True), tensorboard))
 
 
 def _begin() -> None:

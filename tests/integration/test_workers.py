@@ -82,7 +82,7 @@ def test_a_seed_that_fails_ends_the_others(tmp_path: Path):
     with pytest.raises(ValueError, match="no such weights"):
         workers.each(partial(fate, tmp_path, "fails"), SEEDS, lambda *_: None)
     assert "seed 0 failed: no such weights" in told.getvalue()
-    assert "stopped by ValueError: 0 of 6 seeds are kept" in told.getvalue()
+    assert "stopped by ValueError: 0 of 6 are kept" in told.getvalue()
     assert_all_ended(since, tmp_path)
 
 

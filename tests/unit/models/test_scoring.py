@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from models.scoring import Layers, Network, score
+from models.scoring import Layers, Network, choose, score
 
 
 def drawn(rng: np.random.Generator, *sizes: int) -> Layers:
@@ -35,7 +35,7 @@ def rows(count: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize("head", ["policy", "values", "quantiles"])
-@pytest.mark.parametrize("batch", [1, 7, 64, 999])
+@pytest.mark.parametrize("batch", [1, 7, 64, 999, 1_000])
 def test_a_row_s_bits_do_not_depend_on_its_batch(head: str, batch: int):
     network = networks()[head]
     inputs, masks = rows(1_000)
@@ -57,6 +57,15 @@ def test_the_action_is_the_best_that_is_allowed(head: str):
     assert (scores.margin >= 0).all()
     assert np.isneginf(scores.by_action[~masks]).all()
     assert np.isfinite(scores.spread).all() == (head == "quantiles")
+
+
+@pytest.mark.parametrize("head", ["policy", "values", "quantiles"])
+def test_the_action_alone_is_that_of_the_scores(head: str):
+    inputs, masks = rows(500)
+    network = networks()[head]
+    chosen = choose(network, inputs, masks)
+    assert (chosen == score(network, inputs, masks).action).all()
+    assert len(set(chosen.tolist())) == 3
 
 
 def test_a_policy_s_scores_are_log_probabilities():
