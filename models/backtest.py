@@ -25,16 +25,14 @@ from models.hindsight import hindsight
 from models.lake_rows import LakeRows, as_known
 from models.lake_tape import Span, read_tapes
 from models.paper import Paper
-from models.performance import (
-    MINUTES_A_YEAR,
-    Performance,
+from models.performance import MINUTES_A_YEAR, Performance, performance
+from models.tape import Tape
+from models.traces import (
     Policy,
     deciding,
-    performance,
     play,
     wanting,
 )
-from models.tape import Tape
 
 _READ = (BARS, FEATURES, QUOTES, STATUSES)
 _DAY_BARS = 390

@@ -11,8 +11,8 @@ import numpy as np
 from models.account import Action, Actions
 from models.environment import Simulation
 from models.observation import MARKET_INPUTS
-from models.performance import Policy, Trace, wanting
 from models.tape import Booleans, Floats, Tape
+from models.traces import Policy, Trace, wanting
 
 RANDOM_DRAWS = 100
 

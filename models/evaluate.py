@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from conf.errors import FixSetup
-from models.performance import Trace
 from models.selection import deflated_sharpe, overfitting_probability, sharpe
 from models.tape import Floats
+from models.traces import Trace
 
 RESAMPLES = 10_000
 LEAST_DEFLATED = 0.95

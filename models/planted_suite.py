@@ -11,16 +11,27 @@ from typing import Any
 
 import numpy as np
 
-from models import kept, performance
+from models import (
+    kept,
+    optimum,
+    planted,
+    planted_play,
+    planted_table,
+    planted_tasks,
+    traces,
+)
 from models.evaluate import Evidence, weigh
-from models.performance import Found
+from models.performance import MINUTES_A_YEAR
 from models.planted import BPS, DAY_BARS, leaked
 from models.planted_table import TEMPTING, Answer, in_figures, leaks_of, markets
 from models.planted_tasks import Question, Score, Try
 from models.selection import sharpe
+from models.source import digest_of
+from models.traces import Found, load, save
 from models.train import Recipe, key_of
 from models.workers import Workers
 
+_SCORED_BY = (optimum, planted, planted_play, planted_table, planted_tasks, traces)
 NOISE_SETS, NOISE_SETS_OF_ALL_SEEDS = 20, 3
 
 
@@ -39,7 +50,8 @@ class Suite:
         self, recipe: Recipe, seeds: int, notes: Path, workers: Workers
     ) -> None:
         self.recipe, self._seeds = recipe, seeds
-        self._notes, self._workers = notes / key_of(recipe), workers
+        code = digest_of(*_SCORED_BY)
+        self._notes, self._workers = notes / key_of(recipe, code), workers
         self._answers = self._notes / "answers.jsonl"
 
     def run(self, rows: tuple[str, ...], noise_sets: int) -> dict[str, Any]:
@@ -115,12 +127,12 @@ class Suite:
         """Return what agents did on the bars after their histories, by question."""
         known: dict[Question, Found] = {}
         for question in questions:
-            found = performance.load(self._path(question), self._workers.watch.tell)
+            found = load(self._path(question), self._workers.watch.tell)
             if found is not None:
                 known[question] = found
 
         def keep(question: Question, found: Found) -> None:
-            performance.save(self._path(question), found)
+            save(self._path(question), found)
             known[question] = found
 
         missing = [question for question in questions if question not in known]
@@ -133,5 +145,5 @@ class Suite:
 
 def _weighed(of_seeds: Sequence[Found], tried: list[float]) -> Evidence:
     once, twice = ([found.traces[at] for found in of_seeds] for at in (0, 1))
-    year = performance.MINUTES_A_YEAR
-    return weigh(once, twice, of_seeds[0].traces[2:], tried, year, DAY_BARS)
+    rivals = of_seeds[0].traces[2:]
+    return weigh(once, twice, rivals, tried, MINUTES_A_YEAR, DAY_BARS)

@@ -10,16 +10,16 @@ from functools import cache
 
 import numpy as np
 
-from models import performance
 from models.account import Costs
 from models.baselines import random_like
 from models.environment import Rules
-from models.performance import Found
 from models.planted import DAY_BARS, Market
 from models.planted_play import play
 from models.planted_table import LITTLE_BARS, TEMPTING, Answer, markets, tempting
 from models.scoring import Network
 from models.tape import stretches
+from models.traces import Found, deciding
+from models.traces import play as play_out
 from models.train import Lesson, Recipe, train
 from models.watch import Watch
 
@@ -90,13 +90,13 @@ class Try:
         begun, market = time.process_time(), question.market
         after = np.random.default_rng(question.path_seed(1))
         tape = market.tape(market.draw(LITTLE_BARS, after))
-        policy = performance.deciding(learn(self.recipe, question, watch))
+        policy = deciding(learn(self.recipe, question, watch))
         once, twice = (
-            performance.play(policy, tape, Rules(Costs(multiple=multiple)))
+            play_out(policy, tape, Rules(Costs(multiple=multiple)))
             for multiple in (1.0, 2.0)
         )
         rivals = itertools.islice(random_like(once, question.draw), _RIVALS)
-        others = [performance.play(rival, tape, Rules()) for rival in rivals]
+        others = [play_out(rival, tape, Rules()) for rival in rivals]
         return Found([once, twice, *others], time.process_time() - begun)
 
 

@@ -18,11 +18,11 @@ from optuna.trial import TrialState
 
 from models.evaluate import walk_forward
 from models.material import Plan
-from models.performance import deciding, play
 from models.records import as_json
 from models.selection import Ledger, Trial, sharpe
 from models.study import LEDGER
 from models.tape import Tape, stretches
+from models.traces import deciding, play
 from models.train import Falling, Lesson, Recipe, key_of, train
 from models.watch import Watch
 

@@ -12,17 +12,15 @@ import numpy as np
 
 from models import baselines
 from models.evaluate import Evidence, Interval, excess_sharpe, weigh
-from models.performance import (
+from models.performance import Performance, hit_rate, performance
+from models.selection import Ledger, Trial, sharpe
+from models.traces import (
     Found,
-    Performance,
     Trace,
-    hit_rate,
     load,
-    performance,
     play,
     save,
 )
-from models.selection import Ledger, Trial, sharpe
 from models.walk import MULTIPLES, Walk, joined
 from models.workers import Workers
 

@@ -5,6 +5,7 @@ on the same machine.
 """
 
 import hashlib
+import sys
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -19,9 +20,11 @@ from stable_baselines3 import DQN, PPO
 from stable_baselines3.common.base_class import BaseAlgorithm
 from torch import nn
 
+from models import account, environment, observation, rewards, scoring, tape, windows
 from models.environment import Rules, TradingWindows
 from models.records import as_json
 from models.scoring import Layers, Network
+from models.source import digest_of
 from models.tape import Integers, Tape
 from models.windows import SB3Windows
 
@@ -81,6 +84,7 @@ RECIPES: dict[str, Recipe] = {
     "qr-dqn": Recipe(QRDQN, 1, 100_000, _WITH_QUANTILES),
 }
 
+_LEARNT_BY = (account, environment, observation, rewards, scoring, tape, windows)
 _LIBRARIES = ("torch", "stable-baselines3", "sb3-contrib", "numpy")
 
 
@@ -97,17 +101,20 @@ def libraries() -> dict[str, str]:
 def key_of(recipe: Recipe, *told: object) -> str:
     """Return what names notes of trainings.
 
-    Whatever is set of a recipe, by hand or by a search, and the versions of what trains
-    give another name, so that notes of one training are never taken for another's.
+    Whatever is set of a recipe, by hand or by a search, other versions of what trains
+    and other code of ours give another name, so that notes of one training are never
+    taken for another's.
 
     Args:
         recipe: How agents are trained.
-        told: What else they follow from, by its ``repr``; of a tape its digest.
+        told: What else they follow from, by its ``repr``; of a tape its digest, of
+            modules theirs.
     """
     set_by_it = {
         "algorithm": recipe.algorithm,
         "hyperparameters": hyperparameters(recipe),
         "libraries": libraries(),
+        "code": digest_of(*_LEARNT_BY, sys.modules[__name__]),
     }
     return hashlib.sha256(f"{as_json(set_by_it)} {told}".encode()).hexdigest()[:12]
 

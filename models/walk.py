@@ -3,16 +3,25 @@
 Needs the dependency group ``rl``.
 """
 
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
 
+from models import traces
 from models.evaluate import Fold, walk_forward
 from models.material import Plan
-from models.performance import Found, Policy, Trace, deciding, play
+from models.source import digest_of
 from models.tape import Tape, stretches
+from models.traces import (
+    Found,
+    Policy,
+    Trace,
+    deciding,
+    play,
+)
 from models.train import Lesson, Recipe, key_of, train
 from models.watch import Watch
 
@@ -42,7 +51,8 @@ class Walk:
     @property
     def key(self) -> str:
         """What names its notes."""
-        return key_of(self.recipe, self.plan, self.tape.digest)
+        code = digest_of(traces, sys.modules[__name__])
+        return key_of(self.recipe, self.plan, self.tape.digest, code)
 
     def __call__(self, seed: int, watch: Watch) -> Found:
         """Return what a seed did over all folds, at each of ``MULTIPLES``."""

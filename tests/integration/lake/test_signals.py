@@ -21,9 +21,9 @@ from models.fills import nanoseconds
 from models.lake_rows import LakeRows
 from models.lake_study import proves_honest, study_of_lake
 from models.lake_tape import Span, read_tapes
-from models.performance import deciding, play
 from models.replay import Replay
 from models.serving import find_version
+from models.traces import deciding, play
 from tests.integration.lake.decided import MINUTE, START, Decided, register
 from tests.integration.lake.scripted import SYMBOLS, Script
 from tests.integration.lake.test_minutes import bar_row

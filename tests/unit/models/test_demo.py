@@ -5,11 +5,11 @@ import numpy as np
 from models.card import DEMO_LABEL
 from models.demo_market import demo_tape
 from models.environment import Rules
-from models.performance import deciding, play
 from models.planted import hidden
 from models.planted_play import play as play_planted
 from models.registry import Registry
 from models.serving import BUNDLED, NAME, Serving, champion_of
+from models.traces import deciding, play
 from tests.unit.models.test_registry import NOON, added, card
 
 

@@ -18,19 +18,17 @@ from models.evaluate import (
     weigh,
 )
 from models.observation import MARKET_INPUTS
-from models.performance import (
-    MINUTES_A_YEAR,
+from models.performance import MINUTES_A_YEAR, hit_rate, performance
+from models.selection import sharpe
+from models.tape import Tape
+from models.traces import (
     Found,
     Trace,
-    hit_rate,
     load,
-    performance,
     play,
     save,
     wanting,
 )
-from models.selection import sharpe
-from models.tape import Tape
 from tests.unit.models.tapes import walk
 
 DAY = 100
@@ -42,15 +40,15 @@ def trace(seed: int, skill: float = 0.0, bars: int = 20 * DAY) -> Trace:
     is_long = rng.random(bars) < 0.5
     is_long |= (asset > 0) & (rng.random(bars) < skill)
     traded = np.concatenate([is_long[:1], is_long[1:] ^ is_long[:-1]])
-    gross = is_long * asset
-    return Trace(gross - 1e-5 * traded, asset, is_long, traded, gross)
+    costs = 1e-5 * traded
+    return Trace(is_long * asset - costs, asset, is_long, traded, costs)
 
 
 def clone_of_hold(seed: int) -> Trace:
     asset = np.random.default_rng(seed).normal(2e-4, 1e-3, 20 * DAY)
     traded = np.zeros(len(asset), np.bool_)
     traded[0] = True
-    return Trace(asset, asset, np.ones_like(traded), traded, asset)
+    return Trace(asset, asset, np.ones_like(traded), traded, np.zeros(len(asset)))
 
 
 def weighed(traces: list[Trace]) -> Evidence:
@@ -108,7 +106,8 @@ def test_figures_of_a_trace_by_hand():
     is_long = np.array([True, False, True, True])
     traded = np.array([True, True, True, False])
     returns = np.array([0.1, -0.01, 0.2, 0.0])
-    known = Trace(returns, asset, is_long, traded, is_long * asset)
+    costs = np.array([0.02, 0.01, 0.02, 0.0])
+    known = Trace(returns, asset, is_long, traded, costs)
     figures = performance(known, bars_a_year=4, bars_a_day=2)
     assert figures.net_return == pytest.approx(1.1 * 0.99 * 1.2 - 1)
     assert figures.max_drawdown == pytest.approx(0.01)
@@ -116,7 +115,8 @@ def test_figures_of_a_trace_by_hand():
     assert figures.win_rate == 1
     assert figures.exposure == 0.75
     assert figures.mean_holding_bars == 1.5
-    assert figures.cost_share_of_gross == pytest.approx(0.01 / 0.3)
+    gross = np.log(1.1 * 0.99 * 1.2) + 0.05
+    assert figures.cost_share_of_gross == pytest.approx(0.05 / gross)
     assert figures.worst_day == pytest.approx(0.09)
     assert hit_rate(known, 1) == 0.75
 
@@ -130,6 +130,18 @@ def test_traces_that_were_written_are_read_back_in_order(tmp_path: Path):
     for found, expected in zip(read, written, strict=True):
         for name, column in asdict(expected).items():
             assert np.array_equal(asdict(found)[name], column)
+
+
+@pytest.mark.parametrize("multiple", [0.0, 1.0, 2.0])
+def test_costs_are_what_a_fill_at_the_middle_would_have_saved(multiple: float):
+    tape = walk(400)
+    positions = np.random.default_rng(5).random(len(tape)) < 0.5
+    costs = Costs(fee_bps=1, multiple=multiple)
+    paid = play(wanting(positions), tape, Rules(costs))
+    free = play(wanting(positions), tape, Rules(costs.times(0)))
+    saved = np.log1p(free.returns) - np.log1p(paid.returns)
+    assert paid.costs == pytest.approx(saved, abs=1e-12)
+    assert (paid.costs.sum() > 0) == bool(multiple)
 
 
 def with_inputs(tape: Tape) -> Tape:

@@ -21,7 +21,7 @@ from models.fills import (
     next_quotes,
 )
 from models.hindsight import hindsight
-from models.performance import play, wanting
+from models.traces import play, wanting
 from tests.unit.models.tapes import walk
 
 SCHEMA = pa.schema([QUOTES.schema.field(name) for name in QUOTE_COLUMNS])

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conf.errors import FixSetup
-from models import kept, performance
-from models.performance import Trace
+from models import kept
+from models.traces import Found, Trace, load, save
 
 ROWS = [{"seed": 0, "sharpe": 0.25}, {"seed": 1, "name": "ä\n"}, {"seed": 2}]
 
@@ -69,24 +69,24 @@ def test_a_spoilt_line_is_named(tmp_path: Path):
 @pytest.mark.parametrize("left", [0, 1, 200, 1_500, -60, -1])
 def test_broken_traces_are_named_and_none(left: int, tmp_path: Path):
     path, told = tmp_path / "seed.npz", list[str]()
-    assert performance.load(path, told.append) is None
-    performance.save(path, [trace(), trace()])
+    assert load(path, told.append) is None
+    save(path, Found([trace(), trace()], 1.5))
     whole = path.read_bytes()
-    (again, _) = performance.load(path, told.append) or ()
+    again, _ = (load(path, told.append) or Found([], 0)).traces
     assert np.array_equal(again.returns, trace().returns)
     assert told == []
     path.write_bytes(whole[:left])
-    assert performance.load(path, told.append) is None
+    assert load(path, told.append) is None
     assert told[0].startswith(f"{path} is broken")
 
 
 def test_traces_with_a_bit_that_flipped_are_none(tmp_path: Path):
     path, told = tmp_path / "seed.npz", list[str]()
-    performance.save(path, [trace()])
+    save(path, Found([trace()], 1.5))
     data = bytearray(path.read_bytes())
     data[300] ^= 1
     path.write_bytes(data)
-    assert performance.load(path, told.append) is None
+    assert load(path, told.append) is None
     assert "CRC" in told[0]
 
 
