@@ -8,10 +8,9 @@ import pyarrow.compute as pc
 from conf.errors import FixSetup
 from conf.lake.manifest import Manifest, tie
 from conf.lake.tables import BARS, FEATURES, QUOTES
-from models.decisions import bars_of
+from models.lake_proof import proves_honest
 from models.lake_rows import LakeRows
 from models.lake_tape import Span, read_tapes
-from models.leaks import Columns, Computed, find_leaks
 from models.material import Material
 from models.tape import Tape
 
@@ -20,7 +19,6 @@ LEAST_MINUTES = 8 * SESSION_BARS
 """Half to learn from, then four tests of a session each."""
 _READ = (FEATURES.name, BARS.name, QUOTES.name)
 _ALL_DAYS = date(2005, 1, 1), date(2100, 1, 1)
-_PROVED_BARS = 500
 
 
 def study_of_lake(
@@ -48,7 +46,11 @@ def study_of_lake(
         raise _too_short(symbol, minutes)
     leaks = proves_honest(rows, span)
     if leaks:
-        raise FixSetup(FEATURES.name, f"looks ahead: {leaks}", "Mend models/decisions")
+        raise FixSetup(
+            FEATURES.name,
+            f"tells what was not known yet: {leaks}",
+            "Mend what wrote these rows; nothing may be learnt from them",
+        )
     bars_a_day = _bars_a_day(tape)
     return Material(
         name=f"lake {symbol}",
@@ -84,27 +86,6 @@ def read_versions(manifest: Manifest | None) -> dict[str, int] | None:
     return {
         name: manifest.versions[name] for name in _READ if name in manifest.versions
     }
-
-
-def proves_honest(rows: LakeRows, span: Span) -> list[str]:
-    """Return which inputs of a span change when later rows of the table do."""
-    features = span.features(rows).slice(0, _PROVED_BARS)
-    time_ns = features["window_end"].cast("int64").to_numpy() * 1_000
-    names = [f.name for f in features.schema if f.type == "double"]
-    columns = {name: features[name].to_numpy() for name in names}
-
-    def compute(raw: Columns) -> Computed:
-        kept = features.filter(np.isin(time_ns, raw["time_ns"]))
-        for name in names:
-            place = kept.schema.get_field_index(name)
-            kept = kept.set_column(place, name, [raw[name]])
-        bars = bars_of(kept)
-        known = {"market": bars.market, "unit": bars.unit, "close": bars.close}
-        return Computed(raw["time_ns"], known, {})
-
-    moments = time_ns[:: max(len(time_ns) // 5, 1)][1:4].tolist()
-    leaks = find_leaks(compute, {"time_ns": time_ns, **columns}, time_ns, moments)
-    return [f"{leak.output} {leak.reason}" for leak in leaks]
 
 
 def _days(rows: LakeRows, symbol: str) -> tuple[date, date]:

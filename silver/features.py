@@ -20,7 +20,7 @@ from conf.market.feature_book import FeatureBook, Rows
 from conf.market.indicator_kernel import Records
 from conf.market.indicators import BAR, WARM_UP_BARS, advance, new_state
 from conf.market.indicators import FEATURES as VALUES
-from conf.market.sessions import Sessions
+from conf.market.sessions import Sessions, fill_times
 from silver.bar_revisions import BarRevisions, Revision
 from silver.built_bars import moment, nanoseconds
 from silver.last_quotes import Quote
@@ -218,16 +218,6 @@ def recompute(
         records[name] = [getattr(quotes.get(w), name, np.nan) for w in windows]
     _, features = advance(new_state(len(symbols)), records)
     return dict(zip(windows, features, strict=True))
-
-
-def fill_times(records: Records, starts_ns: list[int], sessions: Sessions) -> None:
-    """Set what follows from the window's start; a split is known to nobody here."""
-    numbers = sessions.at(starts_ns)
-    records["window_start_ns"] = starts_ns
-    records["session"] = numbers
-    records["session_open_ns"] = sessions.open_ns[numbers]
-    records["session_close_ns"] = sessions.close_ns[numbers]
-    records["split_ratio"] = 1.0
 
 
 def _table(columns: Mapping[str, Any]) -> pa.Table:

@@ -45,6 +45,24 @@ class Sessions(NamedTuple):
         return int(self.end_ns[first - 1]), int(self.end_ns[last])
 
 
+def fill_times(
+    bars: NDArray[np.void], starts_ns: list[int], sessions: Sessions
+) -> None:
+    """Set what follows from where bars begin; a split is known to nobody here.
+
+    Args:
+        bars: Rows of ``conf.market.indicators.BAR``, one for each start.
+        starts_ns: Epoch ns.
+        sessions: NYSE's.
+    """
+    numbers = sessions.at(starts_ns)
+    bars["window_start_ns"] = starts_ns
+    bars["session"] = numbers
+    bars["session_open_ns"] = sessions.open_ns[numbers]
+    bars["session_close_ns"] = sessions.close_ns[numbers]
+    bars["split_ratio"] = 1.0
+
+
 @functools.cache
 def load_sessions() -> Sessions:
     """Load NYSE's sessions from 2005 to a year from now; takes a second."""

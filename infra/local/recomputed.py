@@ -15,9 +15,8 @@ import pyarrow as pa
 
 from conf.market.indicator_kernel import Records
 from conf.market.indicators import BAR, FEATURES, advance, new_state
-from conf.market.sessions import load_sessions
+from conf.market.sessions import fill_times, load_sessions
 from infra.local.comparison import EXAMPLES, TableReport
-from silver.features import fill_times
 
 TABLE = "silver.recomputed_features"
 """Its name in the report."""

@@ -19,7 +19,7 @@ from models.decisions import HALTED, SUPERSEDED, WARMING_UP
 from models.environment import Rules
 from models.fills import nanoseconds
 from models.lake_rows import LakeRows
-from models.lake_study import proves_honest, study_of_lake
+from models.lake_study import study_of_lake
 from models.lake_tape import Span, read_tapes
 from models.replay import Replay
 from models.serving import find_version
@@ -160,7 +160,6 @@ def test_a_backtest_trades_loaded_minutes_at_the_next_open_if_told_a_spread(lake
 def test_too_little_history_says_how_much_there_is(lived):
     with pytest.raises(FixSetup, match=r"28 minutes of AAPL exist, 3120 are needed"):
         study_of_lake(lived.settings.root, "AAPL", "", 4.0)
-    assert proves_honest(LakeRows(lived.settings.root), Span(["AAPL"], DAY, DAY)) == []
 
 
 def test_what_is_read_again_changes_nothing_and_a_new_champion_begins_anew(lake):
