@@ -13,6 +13,7 @@ from conf.errors import FixSetup
 from conf.sources import FOREIGN_NAMES, Given
 
 Tree = TypeVar("Tree", bound=BaseModel)
+_IN_OUR_WORDS = {"bool_parsing": "It must be true or false"}
 _REFERENCE = "docs/reference/configuration.md lists every setting"
 
 
@@ -45,7 +46,9 @@ def checked(tree: type[Tree], given: Mapping[str, Given]) -> Tree:
     except ValidationError as error:
         details = error.errors(include_url=False)
     # Raised outside the handler: pydantic's own error shows the values of secrets.
-    raise _first_of([_refused(detail, given, known) for detail in details])
+    wrong = {_key(detail) for detail in details}
+    own = [d for d in details if not _follows(given.get(_key(d)), wrong)]
+    raise _first_of([_refused(detail, given, known) for detail in own])
 
 
 def _nested(
@@ -72,15 +75,25 @@ def _unknown(key: str, value: Given, known: Collection[str]) -> FixSetup:
     return FixSetup(value.origin, f"there is no setting {key}", hint)
 
 
+def _key(detail: ErrorDetails) -> str:
+    return ".".join(part for part in detail["loc"] if isinstance(part, str))
+
+
+def _follows(value: Given | None, wrong: Collection[str]) -> bool:
+    """Tell whether a value was implied by another that is wrong itself."""
+    return value is not None and value.origin.partition(":")[0] in wrong
+
+
 def _refused(
     detail: ErrorDetails, given: Mapping[str, Given], known: Mapping[str, FieldInfo]
 ) -> FixSetup:
-    key = ".".join(part for part in detail["loc"] if isinstance(part, str))
+    key = _key(detail)
     origin = given[key].origin if key in given else "default"
     field = known.get(key)
     is_secret = field is not None and field.annotation is SecretStr
     shown = "***" if is_secret else repr(detail["input"])
-    reason = detail["msg"].replace("Input should", "It must")
+    told = _IN_OUR_WORDS.get(detail["type"], detail["msg"])
+    reason = told.replace("Input should", "It must")
     reason = reason.removeprefix("Value error, ")
     about = f" ({field.description})" if field is not None else ""
     return FixSetup(

@@ -66,4 +66,4 @@ def _run(chosen: Settings, status: Status, stop: threading.Event) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main("minutes", _run))
+    sys.exit(main("minutes", __doc__, _run))

@@ -29,7 +29,7 @@ from conf.lake.roots import table_uri
 from conf.lake.streams import BatchReport, OnBatch
 from conf.lake.tables import RECORDS, SIGNALS
 from conf.logs import get_logger
-from conf.settings import LakeSettings, OrdersSettings, Settings
+from conf.settings import LakeSettings, OrdersSettings, Settings, variable
 from infra.paper_account import NoOrder, Order, PaperAccount
 from infra.politeness import be_polite
 from infra.status import Status, main
@@ -101,8 +101,7 @@ class PaperOrders:
         same signals again, and the account knows which of them it has.
         """
         for signal in self._arrived():
-            # A newer decision takes the place of one that still waits.
-            self._waiting[signal["symbol"]] = signal
+            self._await(signal)
         now = self._now() if self._waiting else None
         if now is not None:
             self._drop_lapsed(now)
@@ -112,6 +111,14 @@ class PaperOrders:
                 _log.warning("orders wait", count=len(self._waiting), why=str(error))
         if not self._waiting:
             self._store()
+
+    def _await(self, signal: Row) -> None:
+        """Let a decision wait, in the place of an older one that still does."""
+        older = self._waiting.pop(signal["symbol"], None)
+        if older is not None:
+            by = signal["signal_id"]
+            _log.warning("superseded", signal=older["signal_id"], by=by)
+        self._waiting[signal["symbol"]] = signal
 
     def _arrived(self) -> list[Row]:
         try:
@@ -178,7 +185,9 @@ def start(chosen: Settings, on_batch: OnBatch) -> PeriodicQuery:
     """
     if not chosen.orders.enabled:
         raise FixSetup(
-            "orders.enabled", "false, so none are sent", "Set it to true to send them"
+            "orders.enabled",
+            "false, so none are sent",
+            f"Set {variable('orders.enabled')}=true to send them",
         )
     account = PaperAccount(chosen.alpaca)
     account.held()
@@ -215,4 +224,4 @@ def _run(chosen: Settings, status: Status, stop: threading.Event) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(QUERY, _run))
+    sys.exit(main(QUERY, __doc__, _run))

@@ -147,6 +147,6 @@ def _run(chosen: Settings, status: Status, stop: threading.Event) -> None:
 
 if __name__ == "__main__":
     try:
-        sys.exit(main("lake", _run))
+        sys.exit(main("lake", __doc__, _run))
     except TickhouseError as error:
         sys.exit(f"tickhouse: {error}")

@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 import time
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -80,13 +81,23 @@ class Status:
         fresh.replace(self.path)
 
 
-def main(name: str, run: Callable[[Settings, Status, threading.Event], None]) -> int:
+def main(
+    name: str,
+    about: str | None,
+    run: Callable[[Settings, Status, threading.Event], None],
+) -> int:
     """Run a driver until SIGTERM or SIGINT; return the exit code.
+
+    It takes no arguments: who asks for ``--help`` is told so, and nothing begins.
 
     Args:
         name: Of the process and its state file.
+        about: What ``--help`` says.
         run: Returns some time after the event is set.
     """
+    ArgumentParser(
+        description=about, formatter_class=RawDescriptionHelpFormatter
+    ).parse_args()
     chosen = settings.load()
     logs.configure(name, level=chosen.log_level)
     folder = Path(absolute(str(chosen.var))) / "run"

@@ -41,6 +41,7 @@ class OrderFlow:
         ledger: Has the gaps of this stream too.
         run: Takes the records.
         now_ms: The batcher's clock.
+        live: Whether market time is wall-clock time.
     """
 
     def __init__(
@@ -50,9 +51,11 @@ class OrderFlow:
         ledger: Ledger,
         run: Run,
         now_ms: Callable[[], float],
+        *,
+        live: bool,
     ) -> None:
         self._run, self._now_ms = run, now_ms
-        self._updates = OrderUpdates(account_source(settings), keys)
+        self._updates = OrderUpdates(account_source(settings), keys, live=live)
         # unlike the feed's, this market time goes on: pongs tell until when it is known
         self._reception = Reception(
             CHANNELS, run.announce, run.market_ns, live=True, ledger=ledger

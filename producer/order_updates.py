@@ -42,6 +42,7 @@ class _Order(msgspec.Struct, frozen=True):
 
 class _Data(msgspec.Struct, frozen=True):
     order: _Order
+    timestamp: str | None = None
 
 
 class _Update(msgspec.Struct, frozen=True):
@@ -57,10 +58,13 @@ class OrderUpdates:
     Args:
         source: Ends in ``/trade_updates``, as ``alpaca/trade_updates``.
         keys: Partition key of each symbol.
+        live: Whether market time is wall-clock time. In a replay it is that of the
+            newest message, and an update is one: the account's clock goes on while
+            the recording is silent.
     """
 
-    def __init__(self, source: str, keys: PartitionKeys) -> None:
-        self._source, self._keys = source, keys
+    def __init__(self, source: str, keys: PartitionKeys, *, live: bool = True) -> None:
+        self._source, self._keys, self._live = source, keys, live
         self._told: dict[str, tuple[str | None, str | None]] = {}
         self.messages_total = 0
 
@@ -74,14 +78,17 @@ class OrderUpdates:
         """
         records = []
         for message in decode(frame.payload, "json").messages:
-            place = (frame.number, message.index, frame.receive_time_ns, market_time_ns)
-            symbol = None
+            place = (frame.number, message.index, frame.receive_time_ns)
+            update = None
             if message.data is None:
-                line = Line(*place, error=message.error, raw=message.raw)
+                line = Line(
+                    *place, market_time_ns, error=message.error, raw=message.raw
+                )
             else:
-                symbol = self._note(message.data)
-                line = Line(*place, message=message.data)
-            records.append(self._record("data", frame.epoch, line, symbol, now_ms))
+                update = self._note(message.data)
+                market_ns = self._market_ns(update, market_time_ns)
+                line = Line(*place, market_ns, message=message.data)
+            records.append(self._record("data", frame.epoch, line, update, now_ms))
         self.messages_total += len(records)
         return records
 
@@ -108,10 +115,12 @@ class OrderUpdates:
                 message = {"stream": CHANNEL, "data": update}
                 data = msgspec.Raw(msgspec.json.encode(message))
                 place = (page.number, len(records), page.receive_time_ns)
-                line = Line(*place, market_time_ns, message=data)
-                symbol = self._note(data)
+                noted = self._note(data)
+                line = Line(
+                    *place, self._market_ns(noted, market_time_ns), message=data
+                )
                 records.append(
-                    self._record("backfill", page.epoch, line, symbol, now_ms)
+                    self._record("backfill", page.epoch, line, noted, now_ms)
                 )
         return records
 
@@ -131,23 +140,30 @@ class OrderUpdates:
             updates.append({"event": event, "timestamp": changed_at, "order": order})
         return updates
 
-    def _note(self, data: msgspec.Raw) -> str | None:
-        """Remember the state that an update tells; return its symbol."""
+    def _market_ns(self, update: _Data | None, newest_ns: int) -> int:
+        if self._live or update is None:
+            return newest_ns
+        return max(newest_ns, _time_ns(update.timestamp))
+
+    def _note(self, data: msgspec.Raw) -> _Data | None:
+        """Remember the state that an update tells; return the update."""
         try:
-            order = _decode_update(data).data.order
+            update = _decode_update(data).data
         except msgspec.DecodeError:
             return None  # silver rejects the message with its reason
+        order = update.order
         self._told.pop(order.id, None)
         self._told[order.id] = order.status, order.filled_qty
         if len(self._told) > _REMEMBERED:
             del self._told[next(iter(self._told))]
-        return order.symbol
+        return update
 
     def _record(
-        self, kind: Kind, epoch: str, line: Line, symbol: str | None, now_ms: float
+        self, kind: Kind, epoch: str, line: Line, update: _Data | None, now_ms: float
     ) -> Record:
         header = encode_header(kind, epoch, self._source, late=True)
         payload = pack(header, [encode_line(line)])
+        symbol = None if update is None else update.order.symbol
         return Record(self._keys.of(symbol), payload, 1, now_ms)
 
 

@@ -129,7 +129,7 @@ class Producer:
         ledger = self._reception.ledger
         self._orders: OrderFlow | None = None
         if alpaca.trade_updates:
-            self._orders = OrderFlow(alpaca, keys, ledger, self, _now_ms)
+            self._orders = OrderFlow(alpaca, keys, ledger, self, _now_ms, live=live)
         watch = settings.watch
         self._alerts = Alerts(watch.disconnected_s, targets(watch))
         self._metrics = Metrics(watch.metrics_port) if watch.metrics_port else None

@@ -6,7 +6,7 @@ is a list.
 
 import asyncio
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,9 @@ from pyspark.sql import SparkSession
 from conf.lake.spark_schema import spark_schema
 from conf.lake.tables import RECORDS
 from conf.market.envelope import unpack
+from conf.market.rfc3339 import parse_ns
 from producer.batcher import Record
+from producer.recording import Recording
 from silver.messages import to_messages
 from tests.integration.alpaca_py import (
     LimitOrderRequest,
@@ -110,6 +112,39 @@ async def test_orders_are_told_also_those_of_an_outage(
     rows = taken_by_silver(spark, told.records())
     assert {row["table"] for row in rows} == {"silver.orders"}
     assert len({row["key"] for row in rows}) == len(told.records()) == 6
+
+
+async def test_in_a_replay_an_update_is_not_of_the_future(tmp_path: Path):
+    """The account's clock goes on where a thin recording is silent for a while."""
+    quotes_of_one_symbol(tmp_path / "recording", apart_s=30)
+    stream: list[Record] = []
+    told = Told(stream)
+    async with market(tmp_path, replay=tmp_path / "recording", speed=20) as port:
+        client = TradingClient(KEY, KEY, url_override=f"http://127.0.0.1:{port}")
+        run = Run(with_account(tmp_path, port), stream, live=False)
+        await run.until(lambda status: status.account_state == "live")
+        await run.until(lambda status: status.messages_total > 1)
+        for _ in range(3):
+            filled = await asyncio.to_thread(client.submit_order, BOUGHT)
+            await told.until(filled, "fill")
+        await run.drain()
+    lines = [unpack(record.data)[1][0] for record in told.records()]
+    assert len(lines) == 6
+    for line in lines:
+        event_ns = parse_ns(json.loads(bytes(line.message))["data"]["timestamp"])
+        assert line.market_time_ns >= event_ns
+
+
+def quotes_of_one_symbol(folder: Path, apart_s: int) -> None:
+    recording = Recording(folder)
+    start = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)
+    for n in range(40):
+        at = start + timedelta(seconds=n * apart_s)
+        quote = {"T": "q", "S": "KO", "t": f"{at:%Y-%m-%dT%H:%M:%SZ}"}
+        quote |= {"bx": "V", "bp": 60.0, "bs": 100, "ax": "V", "ap": 60.1, "as": 100}
+        quote |= {"c": ["R"], "z": "A"}
+        recording.add(json.dumps(quote).encode())
+    recording.write()
 
 
 def kept(told: Told) -> list[tuple[str, dict[str, Any]]]:

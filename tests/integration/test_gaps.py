@@ -33,9 +33,11 @@ SECOND_NS = 1_000_000_000
 class Run:
     """A producer that stores into a list, and can be killed."""
 
-    def __init__(self, settings: Settings, stream: list[Record]) -> None:
+    def __init__(
+        self, settings: Settings, stream: list[Record], *, live: bool = True
+    ) -> None:
         self._stream = stream
-        self.producer = Producer(settings, self._put, live=True)
+        self.producer = Producer(settings, self._put, live=live)
         self.producer.resume(None)
         self._stop = asyncio.Event()
         self._task = asyncio.create_task(self.producer.run(self._stop))

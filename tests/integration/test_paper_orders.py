@@ -1,6 +1,9 @@
 """Decisions become orders of the simulator's paper account, each of them once."""
 
 import asyncio
+import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -18,7 +21,7 @@ from conf.lake.periodic import Offsets
 from conf.lake.roots import table_uri
 from conf.lake.streams import BatchReport
 from conf.lake.tables import SIGNALS
-from conf.settings import AlpacaSettings, LakeSettings, OrdersSettings, Settings
+from conf.settings import ROOT, AlpacaSettings, LakeSettings, OrdersSettings, Settings
 from infra.paper_account import PaperAccount
 from infra.paper_orders import QUERY, PaperOrders, start
 from tests.integration.alpaca_py import (
@@ -58,7 +61,7 @@ class Desk:
             self.lake, self.chosen, account, lambda: self.now, self._count
         )
 
-    def decide(self, symbol: str, action: str | None, minute: int) -> str:
+    def decide(self, symbol: str, action: str | None, minute: float) -> str:
         """Let the market reach a minute and add a decision of it; return its id."""
         self.now = at = START + minute * MINUTE
         row: dict[str, Any] = {
@@ -168,6 +171,20 @@ async def test_what_nobody_takes_waits_and_then_lapses(tmp_path: Path, said: lis
     assert lapsed == ["AAPL/1/v1"]
 
 
+async def test_of_two_that_wait_the_newer_is_sent_and_the_other_named(
+    tmp_path: Path, said: list[Any]
+):
+    desk = await asyncio.to_thread(Desk, tmp_path, port := free_port())
+    older = desk.decide("AAPL", "BUY", 1)
+    await desk.look()
+    newer = desk.decide("AAPL", "BUY", 1.25)
+    async with simulated(port=port, symbols=SYMBOLS):
+        await desk.look()
+        assert await asyncio.to_thread(desk.ids) == [newer]
+    told = [line for line in said if line["event"] == "superseded"]
+    assert [(line["signal"], line["by"]) for line in told] == [(older, newer)]
+
+
 async def test_decisions_of_another_time_are_not_sent(tmp_path: Path):
     async with a_desk(tmp_path) as desk:
         for days in (-1, 1, 3000):
@@ -194,7 +211,7 @@ async def test_an_order_that_is_refused_stops_no_other(tmp_path: Path, said: lis
 
 async def test_no_query_without_switch_account_and_keys(tmp_path: Path):
     on = OrdersSettings(enabled=True)
-    with pytest.raises(FixSetup, match=r"orders\.enabled"):
+    with pytest.raises(FixSetup, match="Set TICKHOUSE_ORDERS__ENABLED=true"):
         start(Settings(), lambda _: None)
     live = AlpacaSettings(account_url="wss://api.alpaca.markets/stream")
     with pytest.raises(FixSetup, match="no paper account"):
@@ -207,3 +224,18 @@ async def test_no_query_without_switch_account_and_keys(tmp_path: Path):
         chosen = Settings(orders=on, alpaca=stranger)
         with pytest.raises(FixSetup, match="refuses"):
             await asyncio.to_thread(start, chosen, lambda _: None)
+
+
+def test_who_asks_for_help_sends_nothing(tmp_path: Path):
+    chosen = {"TICKHOUSE_VAR": str(tmp_path), "TICKHOUSE_ORDERS__ENABLED": "true"}
+    asked = subprocess.run(
+        [sys.executable, "-m", "infra.paper_orders", "--help"],
+        cwd=ROOT,
+        env={**os.environ, **chosen},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert "Off unless ``orders.enabled``" in asked.stdout
+    assert list(tmp_path.iterdir()) == []

@@ -12,6 +12,7 @@ from conf.market import wire
 from conf.market.rfc3339 import parse_ns
 from producer.simulator.batch import Batch, Route
 from producer.simulator.disturbances import Disturbances
+from producer.simulator.listing import TEST_SYMBOL
 from producer.simulator.paper.account import PaperAccount, Quote, quote_from
 from producer.simulator.paper.orders import (
     PaperOrder,
@@ -31,7 +32,7 @@ class Broker:
     """Keeps one account per key; each comes into being with its first request.
 
     Args:
-        symbols: What can be traded.
+        symbols: What can be traded, beside what a recording quotes.
         latest: The newest message of each route of the market.
         clock: Market time, epoch ns.
         record: Keeps every order update.
@@ -89,7 +90,7 @@ class Broker:
                 return HTTPStatus.OK, account.position(symbol)
             case "DELETE", ["positions", symbol]:
                 return HTTPStatus.OK, self._close(account, symbol).as_wire()
-            case "GET", ["assets", symbol] if symbol in self._symbols:
+            case "GET", ["assets", symbol] if self._lists(symbol):
                 return HTTPStatus.OK, _asset(symbol)
         raise RefusedRequest(HTTPStatus.NOT_FOUND, 40410000, "endpoint not found")
 
@@ -103,7 +104,7 @@ class Broker:
     ) -> Answer:
         match method, path:
             case "POST", ["orders"]:
-                wanted = parse_order(body, self._symbols)
+                wanted = parse_order(body, self._lists)
                 return HTTPStatus.OK, self._submit(account, wanted).as_wire()
             case "GET", ["orders"]:
                 return HTTPStatus.OK, _listed(account, query)
@@ -118,6 +119,11 @@ class Broker:
             case "DELETE", ["orders"]:
                 return HTTPStatus.MULTI_STATUS, _cancel_all(account)
         raise RefusedRequest(HTTPStatus.NOT_FOUND, 40410000, "endpoint not found")
+
+    def _lists(self, symbol: str) -> bool:
+        """Tell whether a symbol can be traded; a recording names its own by quotes."""
+        is_quoted = ("q", symbol) in self._latest and symbol != TEST_SYMBOL
+        return is_quoted or symbol in self._symbols
 
     def _account(self, key: str) -> PaperAccount:
         if key not in self._accounts:

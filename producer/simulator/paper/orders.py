@@ -1,5 +1,6 @@
 """Orders: what may be asked for, and how one lives from new to its end."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal
@@ -49,7 +50,7 @@ class Wanted(msgspec.Struct, kw_only=True):
         return self.qty or Decimal(0)
 
 
-def parse_order(body: bytes, symbols: set[str]) -> Wanted:
+def parse_order(body: bytes, is_listed: Callable[[str], bool]) -> Wanted:
     """Return the order that a request's body asks for.
 
     Raises:
@@ -59,7 +60,7 @@ def parse_order(body: bytes, symbols: set[str]) -> Wanted:
         wanted = msgspec.json.decode(body, type=Wanted, strict=False)
     except msgspec.MsgspecError as wrong:
         raise _invalid(str(wrong)) from wrong
-    if wanted.symbol not in symbols:
+    if not is_listed(wanted.symbol):
         raise _invalid(f'asset "{wanted.symbol}" not found')
     if wanted.shares <= 0:
         raise _invalid("qty must be > 0")

@@ -67,6 +67,14 @@ def test_who_sends_orders_listens_to_them_unless_told_otherwise():
     assert not deaf.alpaca.trade_updates
 
 
+def test_a_switch_that_is_neither_on_nor_off_is_told_once():
+    with pytest.raises(FixSetup, match="'maybe' is not allowed") as refused:
+        load(orders__enabled="maybe")
+    assert str(refused.value).startswith("orders.enabled (flag --orders--enabled)")
+    assert "true or false" in str(refused.value)
+    assert not hasattr(refused.value, "__notes__")
+
+
 def test_every_flag_names_settings_that_exist():
     assert {key for keys in FLAGS.values() for key in keys} <= set(fields(Settings))
 

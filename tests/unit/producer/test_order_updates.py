@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+import pytest
+
 from conf.market.envelope import unpack
 from conf.market.rfc3339 import parse_ns
 from producer.batcher import PartitionKeys, Record
@@ -13,8 +15,8 @@ NOON = parse_ns("2026-11-23T17:00:00Z")
 S = 1_000_000_000
 
 
-def updates() -> OrderUpdates:
-    return OrderUpdates("alpaca/trade_updates", PartitionKeys(["KO", "BA"]))
+def updates(*, live: bool = True) -> OrderUpdates:
+    return OrderUpdates("alpaca/trade_updates", PartitionKeys(["KO", "BA"]), live=live)
 
 
 def frame(payload: bytes) -> Frame:
@@ -57,6 +59,20 @@ def test_an_update_keeps_its_bytes_in_a_late_record_of_its_symbol():
     assert bytes(line.message) == payload
     assert (line.frame, line.index, line.market_time_ns) == (7, 0, NOON + 1)
     assert (record.partition_key, record.opened_ms) == ("KO", 3.0)
+
+
+@pytest.mark.parametrize(("live", "market_ns"), [(True, NOON), (False, NOON + S)])
+def test_in_a_replay_an_update_is_the_newest_message(live: bool, market_ns: int):
+    """Its own time is NOON + 1 s."""
+    known = updates(live=live)
+    page = Frame("backfill-e1-orders", 0, NOON, b"")
+    gap = NOON, NOON + 2 * S
+    records = known.add_orders(page, [order(status="new", id="o2")], gap, NOON, 0)
+    records += known.add(frame(told("new", status="new")), NOON, 0)
+    opened = [unpack(record.data)[1][0] for record in records]
+    assert [line.market_time_ns for line in opened] == [market_ns] * 2
+    (record,) = known.add(frame(told("new", status="new")), NOON + 5 * S, 0)
+    assert unpack(record.data)[1][0].market_time_ns == NOON + 5 * S
 
 
 def test_what_is_no_update_goes_on_for_silver_to_reject():
