@@ -35,6 +35,7 @@ FEATURE_COLUMNS = (
     "bar_revision",
     *(VALUES.names or ()),
 )
+_OF_BAR = ("open", "close", "volume")
 _BAR_KEY = ("symbol", "window_start", "source", "revision")
 """Halted, on the tape of Nasdaq and on those of NYSE."""
 
@@ -75,13 +76,13 @@ class LakeRows:
         """Return the first revision of the features of minutes, with their close.
 
         Returns:
-            ``FEATURE_COLUMNS``, ``open`` and ``close``; by symbol and window.
+            ``FEATURE_COLUMNS``, ``open``, ``close``, ``volume``; by symbol and window.
         """
         where &= (pc.field("revision") == 0) & (pc.field("bar_length_s") == MINUTE_S)
         return self.with_prices(self.find(FEATURES, FEATURE_COLUMNS, where, of))
 
     def with_prices(self, features: pa.Table) -> pa.Table:
-        """Return rows of features with the ``open`` and ``close`` of the bar they read.
+        """Return rows of features with ``_OF_BAR`` of the bar that they read.
 
         Raises:
             FixSetup: A bar is not there.
@@ -90,13 +91,14 @@ class LakeRows:
             [(n, "ascending") for n in ("symbol", "window_start")]
         )
         if not ordered.num_rows:
-            empty = pa.array([], pa.float64())
-            return ordered.append_column("open", empty).append_column("close", empty)
+            for name in _OF_BAR:
+                ordered = ordered.append_column(name, pa.array([], pa.float64()))
+            return ordered
         spanned = pc.min_max(ordered["window_start"]).as_py()
         start = pc.field("window_start")
         bars = self.find(
             BARS,
-            (*_BAR_KEY, "open", "close"),
+            (*_BAR_KEY, *_OF_BAR),
             on_days(spanned["min"].date(), spanned["max"].date())
             & (start >= spanned["min"])
             & (start <= spanned["max"])
@@ -159,7 +161,7 @@ class LakeRows:
 
 def values_of(features: pa.Table) -> dict[str, Floats]:
     """Return the columns that ``models.observation`` reads; null is NaN."""
-    names = (*(VALUES.names or ()), "close")
+    names = (*(VALUES.names or ()), "close", "volume")
     return {name: features[name].to_numpy().astype(np.float64) for name in names}
 
 

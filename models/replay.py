@@ -21,8 +21,9 @@ from conf.market.sessions import load_sessions
 from models.card import Model
 from models.decisions import IS_FOLLOWED, Row
 from models.fills import nanoseconds
-from models.lake_rows import LakeRows, on_days
-from models.paper import Paper, Standing
+from models.lake_rows import LakeRows, on_days, values_of
+from models.observation import displayed
+from models.paper import Paper, Standing, accounts_of
 from models.serving import find_version
 
 
@@ -35,12 +36,14 @@ class Replayed:
         stored_sha256: Of the stored row's bytes.
         derived_sha256: Of the bytes of the row derived again.
         differences: Columns that differ: what is stored, what was derived.
+        seen: What was decided on, in the units that people read: see ``DISPLAYED``.
     """
 
     signal_id: str
     stored_sha256: str
     derived_sha256: str
     differences: dict[str, tuple[Any, Any]]
+    seen: dict[str, float]
 
     @property
     def is_identical(self) -> bool:
@@ -68,7 +71,8 @@ class Replay:
                 read is gone.
         """
         stored = self._stored(signal_id)
-        derived = self._derived(stored)
+        features = self._features(stored)
+        derived = self._derived(stored, features)
         return Replayed(
             signal_id,
             _sha256(stored),
@@ -78,6 +82,7 @@ class Replay:
                 for name in SIGNALS.column_names
                 if stored[name] != derived[name]
             },
+            displayed(values_of(features), 0, accounts_of([stored])),
         )
 
     def sample(self, count: int, seed: int, *, decided: bool = False) -> list[str]:
@@ -110,9 +115,9 @@ class Replay:
             raise FixSetup(signal_id, "is not in gold.signals", "Name another signal")
         return dict(found[0])
 
-    def _derived(self, stored: Row) -> Row:
+    def _features(self, stored: Row) -> pa.Table:
+        """Return the one row of features that a signal was decided on."""
         start, symbol = stored["window_start"], stored["symbol"]
-        known_ns = nanoseconds(stored["known_time"])
         features = self._rows.first_known(
             on_days(start.date(), start.date())
             & (pc.field("window_start") == start)
@@ -123,6 +128,10 @@ class Replay:
             raise FixSetup(
                 stored["signal_id"], "its features are gone", "Restore the lake"
             )
+        return features
+
+    def _derived(self, stored: Row, features: pa.Table) -> Row:
+        symbol, known_ns = stored["symbol"], nanoseconds(stored["known_time"])
         standings = {row["symbol"]: _standing(row) for row in self._before(stored)}
         told = Paper(self._model(stored), standings).take(
             features,

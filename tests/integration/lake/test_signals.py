@@ -21,6 +21,7 @@ from models.fills import nanoseconds
 from models.lake_rows import LakeRows
 from models.lake_study import study_of_lake
 from models.lake_tape import Span, read_tapes
+from models.observation import DISPLAYED
 from models.replay import Replay
 from models.serving import find_version
 from models.traces import deciding, play
@@ -133,6 +134,12 @@ def test_signals_replay_to_the_byte_also_after_compaction(lived):
     found = [replay.replay(name) for name in replay.sample(20, seed=0)]
     assert [one.differences for one in found if not one.is_identical] == []
     assert len({one.stored_sha256 for one in found}) == 20
+    signal = next(
+        s for s in lived.rows(SIGNALS) if s["signal_id"] == found[0].signal_id
+    )
+    assert found[0].seen["current_price"] == signal["close"]
+    assert found[0].seen["cash_balance"] == signal["cash"]
+    assert found[0].seen.keys() >= DISPLAYED.keys()
     acted = [row["signal_id"] for row in lived.rows(SIGNALS) if row["action"]]
     assert sorted(replay.sample(10**6, seed=0, decided=True)) == sorted(acted)
     with pytest.raises(FixSetup, match=r"is not in gold\.signals"):
