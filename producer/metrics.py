@@ -27,7 +27,7 @@ _GAUGES = {
     "gaps_lost": "Gaps that could not be filled",
     "backfilled_rows": "Messages published from history",
     "spool_unreadable": "Records on disk that backfill could not read back",
-    "spool_damaged": "Records on disk that could not be sent: their bytes changed",
+    "spool_damaged": "Records that could not be sent: changed on disk, or gone",
     "rest_throttled": "REST answers 429",
 }
 

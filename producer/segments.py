@@ -6,12 +6,13 @@ A folder of files ``<number>.spool``, each a run of entries:
     · body length (4) · key · body
 
 An entry is a record (``R``) or a mark (``M``), all numbers little-endian. A file is
-written once and never again after a failed write; a torn end, as a lost power supply
-leaves it, is where reading the file stops. Bytes that changed with whole entries behind
-them are damage (``DAMAGED``): reading goes on with the next. One process holds the
-folder at a time.
+written once and never again after a failed write. Bytes that are no entry are
+``DAMAGED``, and reading goes on with the next whole one. At the end of a file they may
+be a write that was torn, as by a lost power supply: the number of the next entry tells.
+One process holds the folder at a time.
 """
 
+import errno
 import fcntl
 import math
 import os
@@ -23,6 +24,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from conf.errors import FixSetup
+from conf.logs import get_logger
 
 SEGMENT_BYTES = 16 * 1024 * 1024
 RECORD, MARK, DAMAGED = b"R", b"M", b"D"
@@ -30,6 +32,9 @@ DAMAGED_FOLDER = "damaged"
 _HEAD = struct.Struct("<IcQIHI")
 _CRC_BYTES = 4
 _KIND = re.compile(b"[RM]")
+_PIECE_BYTES = 64 * 1024
+_MOST_UNREADABLE = 64  # each may take a dying disk many seconds
+_log = get_logger(__name__)
 
 
 class Place(NamedTuple):
@@ -66,7 +71,7 @@ class Segments:
         folder: Is made if it is absent.
 
     Raises:
-        FixSetup: Another process writes there, or nobody may.
+        FixSetup: Another process writes there, nobody may, or nobody can look.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -75,6 +80,9 @@ class Segments:
             folder.mkdir(parents=True, exist_ok=True)
             self._lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._sizes = {
+                int(path.stem): path.stat().st_size for path in folder.glob("*.spool")
+            }
         except BlockingIOError:
             os.close(self._lock)
             raise FixSetup(
@@ -86,9 +94,7 @@ class Segments:
                 str(error),
                 "Make the folder writable, or set TICKHOUSE_VAR",
             ) from error
-        self._sizes = {
-            int(path.stem): path.stat().st_size for path in folder.glob("*.spool")
-        }
+        self._unreadable: set[tuple[int, int]] = set()
         self._active: int | None = None
         self._file = -1
 
@@ -105,7 +111,12 @@ class Segments:
     def read_all(
         self, since_s: float = 0.0, until_s: float = math.inf
     ) -> Iterator[Stored]:
-        """Yield the entries of files written in a time, epoch s, oldest first."""
+        """Yield the entries of files written in a time, epoch s, oldest first.
+
+        Raises:
+            OSError: A file may not be read, or so much of the disk cannot that it must
+                be failing. A few bad places are damage.
+        """
         begun_s = 0.0
         for segment in self.segments():
             written_s = self.written_s(segment)
@@ -113,7 +124,7 @@ class Segments:
             begun_s = written_s  # the next file begins where this one ends
             if not is_asked_for:
                 continue
-            yield from _entries(self._path(segment).read_bytes(), segment)
+            yield from _entries(self._content(segment), segment)
 
     def read(self, place: Place) -> Stored:
         """Return one entry.
@@ -135,14 +146,21 @@ class Segments:
     def set_aside(self, place: Place) -> Path:
         """Copy bytes to where nothing deletes them, for a person; return the file.
 
+        Of what the disk cannot read, the whole file stays there under a second name.
+
         Raises:
-            OSError: The disk cannot be read, or takes nothing.
+            OSError: The disk takes nothing.
         """
         kept = self._folder / DAMAGED_FOLDER / f"{place.segment:012d}-{place.offset}"
         kept.parent.mkdir(exist_ok=True)
-        with self._path(place.segment).open("rb") as file:
-            file.seek(place.offset)
-            kept.write_bytes(file.read(place.length))
+        try:
+            with self._path(place.segment).open("rb") as file:
+                content = os.pread(file.fileno(), place.length, place.offset)
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+            return self._keep_whole(place.segment)
+        kept.write_bytes(content)
         return kept
 
     def write(self, entries: list[bytes]) -> list[Place]:
@@ -186,6 +204,47 @@ class Segments:
         self._end()
         os.close(self._lock)
 
+    def _content(self, segment: int) -> bytes:
+        """Return a file's bytes; zeros, which are no entry, where the disk has none."""
+        pieces = []
+        with self._path(segment).open("rb", buffering=0) as file:
+            size = os.fstat(file.fileno()).st_size
+            for offset in range(0, size, _PIECE_BYTES):
+                length = min(_PIECE_BYTES, size - offset)
+                piece = _piece(file.fileno(), length, offset)
+                if len(piece) < length:
+                    self._cannot_read(segment, offset)
+                pieces.append(piece.ljust(length, b"\0"))
+        return b"".join(pieces)
+
+    def _cannot_read(self, segment: int, offset: int) -> None:
+        is_known = (segment, offset) in self._unreadable
+        self._unreadable.add((segment, offset))
+        path = str(self._path(segment))
+        if len(self._unreadable) > _MOST_UNREADABLE:
+            raise OSError(errno.EIO, os.strerror(errno.EIO), path)
+        if is_known:
+            return
+        try:
+            kept = str(self._keep_whole(segment))
+        except OSError as error:
+            kept = f"not kept: {error}"
+        _log.error(
+            "the disk cannot read a part of the spool: the rest is sent",
+            path=path,
+            offset=offset,
+            kept=kept,
+        )
+
+    def _keep_whole(self, segment: int) -> Path:
+        """Give a file a second name, which needs no reading."""
+        path = self._path(segment)
+        kept = self._folder / DAMAGED_FOLDER / path.name
+        kept.parent.mkdir(exist_ok=True)
+        if not (kept.exists() and kept.samefile(path)):
+            kept.hardlink_to(path)
+        return kept
+
     def _begin(self) -> None:
         self._end()
         segment = max(self._sizes, default=0) + 1
@@ -213,17 +272,28 @@ def _write_whole(file: int, content: bytes) -> None:
         rest = rest[os.write(file, rest) :]
 
 
+def _piece(file: int, length: int, offset: int) -> bytes:
+    """Return what can be read of a piece: less than its length is a bad place."""
+    try:
+        return os.pread(file, length, offset)
+    except OSError as error:
+        if error.errno != errno.EIO:
+            raise
+        return b""
+
+
 def _entries(content: bytes, segment: int) -> Iterator[Stored]:
-    """Yield what a file holds, up to where nothing whole follows: there it is torn."""
+    """Yield what a file holds, and where there is something else."""
     offset = 0
-    while True:
+    while offset < len(content):
         entry = _decode(content, segment, offset)
         if entry is None:
             entry = _next_whole(content, segment, offset)
-            if entry is None:
-                return
-            place = Place(segment, offset, entry.place.offset - offset)
+            end = entry.place.offset if entry else len(content)
+            place = Place(segment, offset, end - offset)
             yield Stored(DAMAGED, 0, 0, "", b"", place)
+        if entry is None:
+            return
         yield entry
         offset = entry.place.offset + entry.place.length
 

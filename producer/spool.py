@@ -7,7 +7,8 @@ one fsync. With every commit goes a mark: up to where everything received is on 
 which records Kinesis has, and what the gap ledger knows. A process that was killed
 finds there what to send again, byte for byte, and what it has missed. What Kinesis has
 can be kept for a while: it says what need not be told again. A record whose bytes
-changed on disk is kept aside, in ``damaged``, and what it hid is a ``Loss``.
+changed on disk is kept aside, in ``damaged``, and what it hid is a ``Loss``. Until a
+mark knows of it, nothing behind counts as stored: who is killed finds it again.
 """
 
 import asyncio
@@ -17,12 +18,14 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
+from conf.errors import FixSetup
 from conf.logs import get_logger
 from producer.batcher import Record
-from producer.damage import Loss, hidden, joined, unsent_damage
+from producer.damage import Damage, Loss, missing
 from producer.mark import Mark
 from producer.outbox import Entry, Outbox
 from producer.segments import MARK, RECORD, Place, Segments, Stored, encode
@@ -34,10 +37,23 @@ _log = get_logger(__name__)
 
 
 class _Marked(msgspec.Struct, frozen=True):
-    """A mark as it is on disk: with the last record of which Kinesis has all before."""
+    """A mark as it is on disk: with the last record of which Kinesis has all before.
+
+    What was received before ``stored_ns`` (market time, 0 = unknown) is among those, or
+    from before the first mark on this disk.
+    """
 
     mark: Mark
     stored_until: int
+    stored_ns: int = 0
+
+
+class _Awaited(NamedTuple):
+    """A mark until Kinesis has its records; None if it does not know of a loss."""
+
+    number: int
+    received_until_ns: int
+    mark: Mark | None
 
 
 class Spool:
@@ -50,7 +66,7 @@ class Spool:
         now_ms: The clock of ``Record.opened_ms``.
 
     Raises:
-        FixSetup: Another process uses the folder, or nobody may.
+        FixSetup: Another process uses the folder, nobody may, or its disk fails.
     """
 
     def __init__(
@@ -68,7 +84,7 @@ class Spool:
         """Set when the outbox has something."""
         self._idle.set()
         self._last_number = 0
-        self._marks: list[tuple[int, Mark]] = []
+        self._marks: list[_Awaited] = []
         self.stored_mark: Mark | None = None
         """The newest of which Kinesis has every record; None when unknown."""
         self.is_full = False
@@ -76,13 +92,27 @@ class Spool:
         self.problem: str | None = None
         """Why the disk takes nothing; None when it does."""
         self.commit_ms = 0.0
-        self._losses: list[Loss] = []
-        self.damaged_total = 0
-        """Records that were not sent, for their bytes had changed on disk."""
+        self._damage = Damage(self._segments.set_aside)
         self._recovered: list[tuple[int, int]] = []
+        self._stored_ns = self._marked_until = 0
         self.keep_from_s = math.inf
         """Files written since, epoch s, stay while less than half of the bound is."""
-        self._recover(now_ms)
+        try:
+            self._recover(now_ms)
+        except OSError as error:
+            self._segments.close()
+            raise FixSetup(
+                str(folder),
+                f"cannot be read: {error}",
+                "Make it readable. If its disk fails, put what can be copied on a good"
+                " one, or move the folder away: then all since the last heartbeat in"
+                " the stream is a gap",
+            ) from error
+
+    @property
+    def damaged_total(self) -> int:
+        """Records that were not sent, for their bytes changed on disk or are gone."""
+        return self._damage.records_total
 
     @property
     def disk_bytes(self) -> int:
@@ -108,7 +138,10 @@ class Spool:
             self._pending.append(Entry(self._last_number, record.opened_ms, record))
         if mark is not None:
             self.mark = mark
-            self._marks.append((self._last_number, mark))
+            self._stored_ns = self._stored_ns or mark.received_until_ns
+            if (lost := self._damage.marked()) is not None:
+                self._marks = [_doubted(x, lost) for x in self._marks]
+            self._note(self._last_number, mark)
             if len(self._marks) > _MOST_MARKS:  # Kinesis is away: fewer will do
                 del self._marks[1::2]
         self._arrived.set()
@@ -117,13 +150,15 @@ class Spool:
     def payloads(self, since_s: float, until_s: float = math.inf) -> Iterator[bytes]:
         """Yield the records of files written in a time, epoch s; in any thread."""
         for entry in self._segments.read_all(since_s, until_s):
-            if entry.kind == RECORD:
+            if entry.kind == RECORD and not self._damage.has(entry.number):
                 yield entry.body
 
     def take_losses(self) -> list[Loss]:
-        """Return what damage hid since the last call, each interval once."""
-        losses, self._losses = self._losses, []
-        return joined(losses)
+        """Return what damage hid since the last call, each interval once.
+
+        The next mark must know of it: when that is on disk, nobody tells it again.
+        """
+        return self._damage.take()
 
     async def run(self) -> None:
         """Commit for ever."""
@@ -144,8 +179,9 @@ class Spool:
 
     async def _commit(self) -> None:
         # what is appended while the disk works belongs to the next commit
-        entries, mark = list(self._pending), self._encoded_mark()
-        content = [_encode(entry) for entry in entries] + [mark]
+        entries, stored_until = list(self._pending), self._stored_until()
+        content = [_encode(entry) for entry in entries]
+        content.append(self._encoded_mark(stored_until))
         started_s = time.perf_counter()
         try:
             places = await asyncio.to_thread(self._write, content)
@@ -153,6 +189,7 @@ class Spool:
             self._tell(str(error))
         else:
             self._tell(None)
+            self._marked_until = stored_until
             for entry, place in zip(entries, places[: len(entries)], strict=True):
                 entry.place = place
                 self._in_segment.setdefault(place.segment, deque()).append(entry)
@@ -170,22 +207,30 @@ class Spool:
         # room is told only well below the bound, so that the feed does not flap
         bound = self._max_bytes * (_ROOM_AGAIN if self.is_full else 1)
         self.is_full = self.problem is not None or self.disk_bytes > bound
-        while self._marks and self._marks[0][0] <= self.outbox.stored_until:
-            self.stored_mark = self._marks.pop(0)[1]
+        while self._marks and self._marks[0].number <= self._stored_until():
+            mark = self._marks.pop(0).mark
+            if mark is not None:
+                self.stored_mark = mark
+                self._stored_ns = mark.received_until_ns or self._stored_ns
+
+    def _stored_until(self) -> int:
+        return self._damage.known_until(self.outbox.stored_until)
 
     def _write(self, content: list[bytes]) -> list[Place]:
         self._trim()
         return self._segments.write(content)
 
     def _trim(self) -> None:
-        """Delete the files whose records are all stored: the newest has the mark."""
+        """Delete the oldest files, of which a mark on disk calls all records stored."""
+        is_oldest = True  # a hole between files is a loss
         for segment in self._segments.segments():
             entries = self._in_segment.get(segment)
-            while entries and entries[0].is_stored:
+            while entries and entries[0].number <= self._marked_until:
                 entries.popleft()
             # the active file has the newest mark
-            is_done = self._segments.active not in (None, segment)
-            if is_done and not entries and not self._is_kept(segment):
+            is_done = self._segments.active not in (None, segment) and not entries
+            is_oldest = is_oldest and is_done and not self._is_kept(segment)
+            if is_oldest:
                 self._in_segment.pop(segment, None)
                 self._segments.drop(segment)
 
@@ -193,11 +238,38 @@ class Spool:
         has_room = self.problem is None and self.disk_bytes < self._max_bytes / 2
         return has_room and self._segments.written_s(segment) >= self.keep_from_s
 
-    def _encoded_mark(self) -> bytes:
-        marked = _Marked(self.mark or Mark(), self.outbox.stored_until)
+    def _encoded_mark(self, stored_until: int) -> bytes:
+        marked = _Marked(self.mark or Mark(), stored_until, self._stored_ns)
         return encode(MARK, self._last_number, 0, "", msgspec.json.encode(marked))
 
+    def _note(self, number: int, mark: Mark) -> None:
+        self._marks.append(_Awaited(number, mark.received_until_ns, mark))
+
     def _recover(self, now_ms: float) -> None:
+        found, newest = self._found()
+        if newest is not None:
+            self.mark = newest.mark
+            self._note(self._last_number, newest.mark)
+            self._marked_until = self.outbox.stored_until = newest.stored_until
+            self._stored_ns = newest.stored_ns or self._first_ns()
+        for numbers, places in missing(found, self._marked_until):
+            self._damage.add(numbers, places, self._times())
+        entries = []
+        for stored in found:
+            if stored.kind == RECORD and stored.number > self._marked_until:
+                entries.append(Entry(stored.number, now_ms, None, stored.place))
+                segment = stored.place.segment
+                self._in_segment.setdefault(segment, deque()).append(entries[-1])
+        self.outbox.put(entries)
+        if entries:
+            self.arrived.set()
+            _log.info("records of the last run go first", records=len(entries))
+
+    def _first_ns(self) -> int:
+        return min((time_ns for _, time_ns in self._recovered if time_ns), default=0)
+
+    def _found(self) -> tuple[list[Stored], _Marked | None]:
+        """Return what is on disk, without the bodies, and the newest mark."""
         found: list[Stored] = []
         newest: _Marked | None = None
         for entry in self._segments.read_all():
@@ -207,21 +279,7 @@ class Spool:
                 newest = msgspec.json.decode(entry.body, type=_Marked)
                 until_ns = newest.mark.received_until_ns
                 self._recovered.append((entry.number, until_ns))
-        stored_until = newest.stored_until if newest else 0
-        for place, numbers in unsent_damage(found, stored_until):
-            self._lose(place, numbers)
-        self.outbox.stored_until = stored_until
-        unsent = [x for x in found if x.kind == RECORD and x.number > stored_until]
-        entries = [Entry(x.number, now_ms, None, x.place) for x in unsent]
-        for waiting, stored in zip(entries, unsent, strict=True):
-            self._in_segment.setdefault(stored.place.segment, deque()).append(waiting)
-        self.outbox.put(entries)
-        if newest is not None:
-            self.mark = newest.mark
-            self._marks.append((self._last_number, newest.mark))
-        if entries:
-            self.arrived.set()
-            _log.info("records of the last run go first", records=len(entries))
+        return found, newest
 
     def _read(self, place: Place, number: int) -> Record | None:
         try:
@@ -230,33 +288,15 @@ class Spool:
             # what is not the medium's fault may be gone at the next start
             if isinstance(error, OSError) and error.errno != errno.EIO:
                 raise
-            self._lose(place, range(number, number + 1))
+            self._damage.add(range(number, number + 1), [place], self._times())
             return None
         return Record(entry.key, entry.body, entry.messages, 0.0)
 
-    def _lose(self, place: Place, numbers: range) -> None:
-        """Go on without records that nobody can read; Kinesis has not got them."""
-        if not numbers:
-            return
-        try:
-            kept = str(self._segments.set_aside(place))
-        except OSError as error:
-            kept = f"not copied: {error}"
-        self.damaged_total += len(numbers)
-        times = list(self._recovered)
-        if self.stored_mark is not None:
-            times.append((0, self.stored_mark.received_until_ns))
-        times += [(x, mark.received_until_ns) for x, mark in self._marks]
-        loss = hidden([(x, time_ns) for x, time_ns in times if time_ns], numbers)
-        if loss is not None:
-            self._losses.append(loss)
-        _log.error(
-            "records in the spool are damaged: look at the copy; the rest is sent",
-            records=len(numbers),
-            segment=place.segment,
-            offset=place.offset,
-            copy=kept,
-        )
+    def _times(self) -> list[tuple[int, int]]:
+        """Return until when everything received is in records up to a number."""
+        times = [(0, self._stored_ns), *self._recovered]
+        times += [(x.number, x.received_until_ns) for x in self._marks]
+        return [(number, time_ns) for number, time_ns in times if time_ns]
 
     def _tell(self, problem: str | None) -> None:
         if problem != self.problem:
@@ -274,3 +314,8 @@ def _encode(entry: Entry) -> bytes:
     return encode(
         RECORD, entry.number, record.messages, record.partition_key, record.data
     )
+
+
+def _doubted(awaited: _Awaited, lost: int) -> _Awaited:
+    """Return a mark that no heartbeat may tell if it hides what was lost."""
+    return awaited._replace(mark=None) if awaited.number >= lost else awaited

@@ -21,7 +21,7 @@ class Status(msgspec.Struct, frozen=True):
     ``gaps_unsettled`` those too that came again and were not filled yet, ``gaps_lost``
     those that history should have filled and did not. ``spool_unreadable`` counts the
     records that backfill could not read back, ``spool_damaged`` those that could not be
-    sent, for their bytes changed on disk. ``account_state`` is that of the
+    sent, for their bytes changed on disk or are gone. ``account_state`` is that of the
     account stream, null when it is not asked for; ``market_open`` is what the calendar
     says, true where there is none.
     """

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import TypeVar
@@ -105,6 +105,20 @@ class Pipeline:
         process = self._start(*command)
         eventually(lambda: _listens(self._kinesis_port), "emulator listens")
         return process
+
+    @contextmanager
+    def refusing_puts(self) -> Iterator[None]:
+        """Let Kinesis answer, and take nothing."""
+        action = "aws:fis:inject-api-unavailable-error"
+        parameters = {"percentage": "100", "operations": "PutRecords"}
+        self._ask_kinesis("POST", {"actionId": action, "parameters": parameters})
+        yield
+        self._ask_kinesis("DELETE", {})
+
+    def _ask_kinesis(self, method: str, request: dict[str, object]) -> None:
+        with closing(HTTPConnection("127.0.0.1", self._kinesis_port)) as connection:
+            connection.request(method, "/faults", json.dumps(request))
+            assert connection.getresponse().status in (200, 201)
 
     def start_producer(self) -> Process:
         return self._start("producer", "run")

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from conf.market.envelope import Line, unpack
-from producer.segments import DAMAGED_FOLDER, RECORD, Segments
-from tests.integration.producing import Pipeline, eventually, stop
+from producer.segments import DAMAGED_FOLDER, RECORD, Segments, Stored
+from tests.integration.producing import Pipeline, Process, eventually, stop
 
 UNLIMITED = "--no-limits"
 
@@ -93,6 +93,31 @@ def test_what_a_killed_producer_had_on_disk_is_sent_by_the_next(pipeline: Pipeli
 
 
 def test_a_damaged_record_on_disk_costs_nothing_behind_it(pipeline: Pipeline):
+    simulator = leave_unsent(pipeline)
+    damaged = damage(pipeline, to_the_end=False)
+    pipeline.start_kinesis(UNLIMITED)
+    check_mended(pipeline, damaged)
+    assert stop(simulator) == 0
+
+
+def test_damage_to_the_end_of_a_file_before_the_last_is_filled(pipeline: Pipeline):
+    simulator = leave_unsent(pipeline)
+    pipeline.start_kinesis(UNLIMITED)
+    with pipeline.refusing_puts():
+        (pipeline.folder / "var" / "run" / "producer.json").unlink()
+        producer = pipeline.start_producer()
+        eventually(lambda: pipeline.status().get("state") == "live", "it is live")
+        seconds = pipeline.status()
+        eventually(lambda: pipeline.status() != seconds, "it writes a file of its own")
+        producer.send_signal(signal.SIGKILL)
+        producer.wait()
+        damaged = damage(pipeline, to_the_end=True)
+    check_mended(pipeline, damaged)
+    assert stop(simulator) == 0
+
+
+def leave_unsent(pipeline: Pipeline) -> Process:
+    """Let Kinesis and the producer die with records on disk; return the simulator."""
     # what has no history would be lost
     pipeline.settings |= {"ALPACA__STATUSES": "", "ALPACA__LULDS": ""}
     kinesis = pipeline.start_kinesis(UNLIMITED)
@@ -104,9 +129,40 @@ def test_a_damaged_record_on_disk_costs_nothing_behind_it(pipeline: Pipeline):
     eventually(lambda: pipeline.simulated()["finished"], "the market ends")
     producer.send_signal(signal.SIGKILL)
     producer.wait()
+    return simulator
+
+
+def damage(pipeline: Pipeline, *, to_the_end: bool) -> list[Line]:
+    """Damage the last but one record of messages in the oldest file, or all from there.
+
+    Return what the records held of which anything changed.
+    """
     spool = pipeline.folder / "var" / "spool"
-    damaged = damage(spool)
-    pipeline.start_kinesis(UNLIMITED)
+    segments = Segments(spool)
+    entries = [entry for entry in segments.read_all() if entry.kind == RECORD]
+    segments.close()
+    first = entries[0].place.segment
+    records = [
+        entry
+        for entry in entries
+        if entry.place.segment == first and unpack(entry.body)[0].kind == "data"
+    ]
+    place = records[-2].place
+    path = spool / f"{first:012d}.spool"
+    content = bytearray(path.read_bytes())
+    begin = place.offset + place.length // 2
+    end = len(content) if to_the_end else begin + 1
+    content[begin:end] = (byte ^ 1 for byte in content[begin:end])
+    path.write_bytes(content)
+    return [y for x in records[-2 : None if to_the_end else -1] for y in lines(x)]
+
+
+def lines(entry: Stored) -> list[Line]:
+    return unpack(entry.body)[1]
+
+
+def check_mended(pipeline: Pipeline, damaged: list[Line]) -> None:
+    """Let two producers drain, and compare what is stored with what was sent."""
     for _ in range(2):
         (pipeline.folder / "var" / "run" / "producer.json").unlink()
         producer = pipeline.start_producer()
@@ -114,10 +170,10 @@ def test_a_damaged_record_on_disk_costs_nothing_behind_it(pipeline: Pipeline):
         eventually(lambda: pipeline.status().get("queue_depth") == 0, "all is sent")
         eventually(lambda: pipeline.status().get("gaps_unsettled") == 0, "it is filled")
         assert stop(producer) == 0
-    assert stop(simulator) == 0
     gaps = [json.loads(x.text) for x in pipeline.stored("gap")]
     assert "spool_damaged" in {gap["cause"] for gap in gaps}
-    assert len(list((spool / DAMAGED_FOLDER).iterdir())) == 1
+    kept = pipeline.folder / "var" / "spool" / DAMAGED_FOLDER
+    assert len(list(kept.iterdir())) == 1
     live = {x.text for x in pipeline.stored()}
     lost = {bytes(x.message).decode() for x in damaged if x.message is not None}
     assert lost
@@ -125,20 +181,6 @@ def test_a_damaged_record_on_disk_costs_nothing_behind_it(pipeline: Pipeline):
     stored = {json.dumps(json.loads(text)) for text in live}
     stored |= {json.dumps(json.loads(x.text)) for x in pipeline.stored("backfill")}
     assert stored >= {json.dumps(json.loads(text)) for text in pipeline.truth()}
-
-
-def damage(spool: Path) -> list[Line]:
-    """Change a byte in the last but one record of messages; return what it held."""
-    segments = Segments(spool)
-    entries = [entry for entry in segments.read_all() if entry.kind == RECORD]
-    segments.close()
-    records = [x for x in entries if unpack(x.body)[0].kind == "data"]
-    place = records[-2].place
-    path = spool / f"{place.segment:012d}.spool"
-    content = bytearray(path.read_bytes())
-    content[place.offset + place.length // 2] ^= 1
-    path.write_bytes(content)
-    return unpack(records[-2].body)[1]
 
 
 def test_a_producer_on_a_new_disk_opens_the_gap_from_the_last_heartbeat(

@@ -4,8 +4,6 @@ import asyncio
 import errno
 import os
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -16,50 +14,17 @@ from producer.batcher import Record
 from producer.gaps import Outage
 from producer.mark import Mark
 from producer.spool import Spool
+from tests.unit.producer.spooling import (
+    acknowledge,
+    committed,
+    committing,
+    content,
+    records,
+    spool,
+    waiting,
+)
 
 OUTAGE = Outage("e0", "cut", 5, {"trades": ["A"]})
-
-
-def spool(folder: Path, max_bytes: int = 10**9) -> Spool:
-    return Spool(folder, max_bytes=max_bytes, memory_bytes=10**6, now_ms=0.0)
-
-
-def records(count: int, size: int = 10) -> list[Record]:
-    return [Record(f"K{n % 3}", b"%0*d" % (size, n), n, float(n)) for n in range(count)]
-
-
-@asynccontextmanager
-async def committing(box: Spool) -> AsyncIterator[Spool]:
-    task = asyncio.create_task(box.run())
-    try:
-        async with asyncio.timeout(10):
-            yield box
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        box.close()
-
-
-async def committed(
-    box: Spool, *batches: list[Record], mark: Mark | None = None
-) -> None:
-    for batch in batches:
-        box.append(batch, mark)
-        await box.flush()
-
-
-def waiting(box: Spool) -> list[tuple[str, bytes, int]]:
-    return [
-        (x.partition_key, x.data, x.messages) for _, x in box.outbox.take(10**6, 10**9)
-    ]
-
-
-def content(batch: list[Record]) -> list[tuple[str, bytes, int]]:
-    return [(x.partition_key, x.data, x.messages) for x in batch]
-
-
-def acknowledge(box: Spool, count: int) -> None:
-    box.outbox.settle([entry for entry, _ in box.outbox.take(count, 10**9)], [])
 
 
 async def test_records_reach_the_outbox_in_order_and_only_after_the_disk(
@@ -150,63 +115,6 @@ async def test_a_changed_byte_is_never_sent(tmp_path: Path):
     box = spool(tmp_path)
     assert waiting(box) == content(records(3))[: len(waiting(box)) or 3]
     box.close()
-
-
-def damage(folder: Path, needle: bytes) -> None:
-    """Change one byte of a record in the middle of a file."""
-    (path,) = folder.glob("*.spool")
-    content = bytearray(path.read_bytes())
-    content[content.index(needle)] ^= 1
-    path.write_bytes(content)
-
-
-def kept_aside(folder: Path) -> list[bytes]:
-    return [x.read_bytes() for x in (folder / segments.DAMAGED_FOLDER).glob("*")]
-
-
-async def test_a_damaged_record_is_kept_aside_and_what_follows_is_sent(tmp_path: Path):
-    batch = records(8)
-    async with committing(spool(tmp_path)) as box:
-        for number in range(8):
-            mark = Mark("e1", 100 * (number + 1))
-            await committed(box, batch[number : number + 1], mark=mark)
-    damage(tmp_path, batch[4].data)
-    async with committing(spool(tmp_path)) as box:
-        assert [(x.from_ns, x.to_ns) for x in box.take_losses()] == [(400, 600)]
-        assert (box.damaged_total, box.mark) == (1, Mark("e1", 800))
-        assert waiting(box) == content(batch[:4] + batch[5:])
-    (kept,) = kept_aside(tmp_path)
-    assert batch[4].data[1:] in kept
-    async with committing(spool(tmp_path)) as box:
-        acknowledge(box, 8)
-        assert box.outbox.stored_until == 8
-        await committed(box, [])
-    async with committing(spool(tmp_path)) as box:
-        assert (waiting(box), box.damaged_total, box.take_losses()) == ([], 0, [])
-    assert kept_aside(tmp_path) == [kept]
-
-
-async def test_damage_that_comes_while_a_record_waits_stops_nothing(tmp_path: Path):
-    batch = records(4, size=1_000)
-    box = Spool(tmp_path, max_bytes=10**9, memory_bytes=0, now_ms=0.0)
-    async with committing(box):
-        for number in range(4):
-            mark = Mark("e1", 100 * (number + 1))
-            await committed(box, batch[number : number + 1], mark=mark)
-        damage(tmp_path, batch[1].data)
-        assert waiting(box) == content([batch[0], *batch[2:]])
-        assert [(x.from_ns, x.to_ns) for x in box.take_losses()] == [(100, 300)]
-        assert (box.damaged_total, len(kept_aside(tmp_path))) == (1, 1)
-
-
-async def test_a_damaged_mark_costs_no_record(tmp_path: Path):
-    async with committing(spool(tmp_path)) as box:
-        await committed(box, records(3), mark=Mark("e1", 123456))
-        await committed(box, records(3), mark=Mark("e1", 200))
-    damage(tmp_path, b"123456")
-    async with committing(spool(tmp_path)) as box:
-        assert waiting(box) == content(records(3) * 2)
-        assert (box.damaged_total, box.take_losses()) == (0, [])
 
 
 async def test_files_go_when_all_their_records_are_acknowledged(
