@@ -30,6 +30,9 @@ MARKET_INPUTS = (
 ACCOUNT_INPUTS = ("position", "cash_share", "open_profit", "portfolio_value")
 """Inputs of the account, in the network's order, after those of the market."""
 
+INPUTS = (*MARKET_INPUTS, *ACCOUNT_INPUTS)
+"""What a network sees, in its order."""
+
 DISPLAYED = {
     "current_price": "close",
     "volume": "volume",
