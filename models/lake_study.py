@@ -9,6 +9,7 @@ from conf.errors import FixSetup
 from conf.lake.manifest import Manifest, tie
 from conf.lake.tables import BARS, FEATURES, QUOTES
 from models.decisions import bars_of
+from models.feed import feed_of
 from models.lake_rows import LakeRows
 from models.lake_tape import Span, read_tapes
 from models.leaks import Columns, Computed, find_leaks
@@ -59,6 +60,8 @@ def study_of_lake(
         episode_bars=bars_a_day,
         manifest=manifest,
         is_live=True,
+        feed=feed_of(rows, symbol),
+        symbol=symbol,
     )
 
 
