@@ -131,9 +131,10 @@ class Signals:
             return
         self._refreshed_s = time.monotonic()
         refused = self._serving.refresh()
-        if refused:
-            _log.warning("a model was refused, the one before goes on", reason=refused)
         model = self._serving.model
+        if refused:
+            serving = model.version if model else "none"
+            _log.warning("a model was refused", reason=refused, serving=serving)
         if model and (
             self._paper is None or self._paper.model.version != model.version
         ):

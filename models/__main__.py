@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
 from shutil import rmtree
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -18,6 +18,9 @@ from models.planted_table import QUICK_ROWS, broken, markets
 from models.records import as_json, record_backtest
 from models.watch import Watch
 from models.workers import Workers
+
+if TYPE_CHECKING:
+    from models.registry import Registry
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 _ROOT = ROOT / "var" / "models"
@@ -145,7 +148,9 @@ def train(
 @app.command()
 def backtest(
     lake: _LakeOption = "",
-    model: Annotated[str, typer.Option(help="Version; by default the champion")] = "",
+    model: Annotated[
+        str, typer.Option(help="Version, or challenger; by default the champion")
+    ] = "",
     as_of: _AsOf = "",
     symbols: Annotated[str, typer.Option(help="By commas; by default all")] = "",
     first: Annotated[datetime | None, typer.Option(help="UTC day")] = None,
@@ -245,6 +250,44 @@ def demo(
     version = publish(kept, lesson, recipe(steps), origin, now, workers)
     kept.promote(version, now)
     _end({"name": name, "version": version, "label": kept.load(version).card.label})
+
+
+@app.command()
+def models(registry: _RegistryOption = "") -> None:
+    """List the versions, newest last, who is champion, and the last promotions."""
+    from models.listing import listing
+
+    for line in listing(_kept(registry)):
+        typer.echo(line)
+
+
+@app.command()
+def promote(
+    version: Annotated[str, typer.Argument(help="As `models` lists it")],
+    registry: _RegistryOption = "",
+) -> None:
+    """Make a version champion, if the gate lets it pass."""
+    kept = _kept(registry)
+    kept.promote(version, datetime.now(UTC))
+    _end({"champion": version, "reason": kept.roles().promotions[-1].reason})
+
+
+@app.command()
+def roll_back(
+    reason: Annotated[str, typer.Option(help="Kept with the promotion")],
+    registry: _RegistryOption = "",
+) -> None:
+    """Make the champion before this one champion again; the gate is not asked."""
+    kept = _kept(registry)
+    version = kept.roll_back(datetime.now(UTC), reason)
+    _end({"champion": version, "reason": kept.roles().promotions[-1].reason})
+
+
+def _kept(registry: str) -> "Registry":
+    from models.registry import Registry
+    from models.serving import NAME
+
+    return Registry(_registry(registry), NAME)
 
 
 def _lake(given: str) -> str:

@@ -4,13 +4,22 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import msgspec
-import numpy as np
 
+from conf.market.bars import MINUTE_S
 from models.calibration import Calibration
+from models.observation import ACCOUNT_INPUTS, MARKET_INPUTS
 from models.scoring import Network
 
+INPUTS = (*MARKET_INPUTS, *ACCOUNT_INPUTS)
+"""What a network sees, in its order."""
 DEMO_LABEL = "demo model, simulated data"
+SIMULATED_LABEL = "trained on simulated data"
+UNKNOWN_LABEL = "trained on data of unknown origin"
+DEMO_FEED = "demo"
+UNKNOWN_FEED = "unknown"
 LEAST_SEEDS = 5
+LEAST_FOLDS = 4
+_MOST_SHARPE = 1e6
 
 
 class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -24,13 +33,19 @@ class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         inputs: Names of its inputs, in order.
         seeds: Of the trainings; the first decides, the others may disagree.
         data: What it learnt from: tables with their versions, or the command.
-        is_simulated: It learnt from a simulated market, and its signals say so.
+        is_simulated: It learnt from a simulated market, or nobody knows from what; its
+            signals say so.
+        feed: What its market was fed by, as wire records name it, by commas;
+            ``DEMO_FEED`` for the planted market, ``UNKNOWN_FEED`` if nothing tells.
+        symbol: What it learnt to trade; empty for a planted market.
+        bar_length_s: Length of the bars that it decides on.
         costs: By name, in the units of ``Costs``.
         trials: Configurations and seeds ever scored for it.
         is_leak_free: The look-ahead prover found nothing.
         calibrated_on: Decisions that its confidence was fitted on.
         horizon: Bars over which its confidence counts.
-        evidence: Of the evaluation (``Evidence.card``).
+        evidence: Of the evaluation: ``Evidence.card`` and what the study was
+            (``publish.told``); empty where nothing was evaluated.
         libraries: Versions of what trained it.
     """
 
@@ -49,11 +64,26 @@ class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     horizon: int
     evidence: dict[str, Any]
     libraries: dict[str, str]
+    feed: str = DEMO_FEED
+    symbol: str = ""
+    bar_length_s: int = MINUTE_S
 
     @property
     def label(self) -> str:
         """What stands beside the model's signals; empty if nothing must."""
-        return DEMO_LABEL if self.is_simulated else ""
+        if not self.is_simulated:
+            return ""
+        labels = {DEMO_FEED: DEMO_LABEL, UNKNOWN_FEED: UNKNOWN_LABEL}
+        return labels.get(self.feed, SIMULATED_LABEL)
+
+    @property
+    def misfit(self) -> str | None:
+        """Why it cannot decide on what gold sees, None if it can."""
+        if self.inputs != list(INPUTS):
+            return "made for other inputs"
+        if self.bar_length_s != MINUTE_S:
+            return f"made for bars of {self.bar_length_s} s, not of {MINUTE_S} s"
+        return None
 
 
 @dataclass(frozen=True)
@@ -78,25 +108,55 @@ class Model:
 def failed_rules(candidate: Card, champion: Card | None) -> list[str]:
     """Return why a candidate may not decide; empty if it may.
 
-    A model of simulated data shows the system, not an edge: it may serve, labelled,
-    until there is one of real data.
+    A model that is known to be of simulated data shows the system, not an edge: it may
+    serve, labelled, until there is one of real data. One of unknown data must be proven
+    too, and still gives way to one of real data.
     """
-    rules = {"the look-ahead prover found a leak": candidate.is_leak_free}
-    if candidate.is_simulated:
-        rules["a model of real data serves"] = champion is None or champion.is_simulated
-    else:
-        before = None if champion is None or champion.is_simulated else champion
-        rules |= {
-            f"fewer than {LEAST_SEEDS} seeds": len(candidate.seeds) >= LEAST_SEEDS,
-            str(candidate.evidence.get("verdict", "it was not evaluated")): (
-                candidate.evidence.get("claims_edge") is True
-            ),
-            "the champion's excess Sharpe ratio is higher": (
-                before is None or _excess(candidate) > _excess(before)
-            ),
-        }
-    return [rule for rule, holds in rules.items() if not holds]
+    is_real = champion is not None and not champion.is_simulated
+    misfit = candidate.misfit
+    rules = [
+        (misfit or "", misfit is None),
+        ("the look-ahead prover found a leak", candidate.is_leak_free),
+        ("a model of real data serves", not (candidate.is_simulated and is_real)),
+    ]
+    if not candidate.is_simulated or candidate.feed == UNKNOWN_FEED:
+        rules += _of_proof(candidate, champion if is_real else None)
+    return [rule for rule, holds in rules if not holds]
+
+
+def _of_proof(candidate: Card, before: Card | None) -> list[tuple[str, bool]]:
+    evidence = candidate.evidence
+    seeds = min(len(candidate.seeds), _number(evidence, "seeds"))
+    excess = _excess(candidate)
+    return [
+        (f"judged with fewer than {LEAST_SEEDS} seeds", seeds >= LEAST_SEEDS),
+        (
+            f"judged on fewer than {LEAST_FOLDS} folds",
+            _number(evidence, "folds") >= LEAST_FOLDS,
+        ),
+        ("judged without costs", _number(evidence, "side_cost_bps") > 0),
+        (_verdict(evidence), evidence.get("claims_edge") is True),
+        ("its evidence holds no excess Sharpe ratio", excess > -_MOST_SHARPE),
+        (
+            "the champion's excess Sharpe ratio is higher",
+            before is None or excess > _excess(before),
+        ),
+    ]
+
+
+def _verdict(evidence: dict[str, Any]) -> str:
+    told = evidence.get("verdict", "it was not evaluated")
+    return told if isinstance(told, str) else "its evidence holds no verdict"
 
 
 def _excess(card: Card) -> float:
-    return float(card.evidence.get("excess_sharpe", {}).get("value", -np.inf))
+    found = card.evidence.get("excess_sharpe")
+    return _number(found, "value") if isinstance(found, dict) else -_MOST_SHARPE
+
+
+def _number(told: dict[str, Any], name: str) -> float:
+    """Return a number of a stranger's card; what is none counts as the worst one."""
+    value = told.get(name)
+    if isinstance(value, int | float) and abs(value) < _MOST_SHARPE:
+        return float(value)
+    return -_MOST_SHARPE

@@ -94,7 +94,7 @@ def run(material: Material, course: Course, watch: Watch) -> dict[str, Any]:
     }
     if not course.keep:
         return told
-    kept = keep_model(material, recipe, found.evidence, course.registry, workers)
+    kept = keep_model(material, recipe, plan, found.evidence, course.registry, workers)
     if material.manifest is not None:
         reason = f"what {kept['version']} learnt from"
         name = f"model-{kept['version']}"

@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 from conf.errors import FixSetup
 from conf.lake.manifest import Manifest, tie
 from conf.lake.tables import BARS, FEATURES, QUOTES
+from models.feed import feed_of
 from models.lake_proof import proves_honest
 from models.lake_rows import LakeRows
 from models.lake_tape import Span, read_tapes
@@ -61,6 +62,8 @@ def study_of_lake(
         episode_bars=bars_a_day,
         manifest=manifest,
         is_live=True,
+        feed=feed_of(rows, symbol),
+        symbol=symbol,
     )
 
 

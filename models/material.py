@@ -2,8 +2,11 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from conf.lake.manifest import Manifest
 from models.account import Costs
+from models.card import UNKNOWN_FEED
 from models.environment import Rules
 from models.tape import Tape
 
@@ -59,6 +62,8 @@ class Material:
         episode_bars: Length of a training episode.
         manifest: Versions of the lake that it was read from; None for a file.
         is_live: Its sessions are the ones that accounts are counted by live.
+        feed: What fed it (``models.feed``); of a file nothing tells.
+        symbol: What is traded; empty if only the file's name says it.
     """
 
     name: str
@@ -69,6 +74,14 @@ class Material:
     episode_bars: int
     manifest: Manifest | None = None
     is_live: bool = False
+    feed: str = UNKNOWN_FEED
+    symbol: str = ""
+
+    @property
+    def bar_length_s(self) -> int:
+        """Length of its bars: how far most of them are apart."""
+        apart, counts = np.unique(np.diff(self.tape.time_ns), return_counts=True)
+        return round(int(apart[counts.argmax()]) / 1e9)
 
     def plan(self, configuration: str, seeds: int, folds: int) -> Plan:
         """Return how it is studied."""

@@ -11,14 +11,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from conf.errors import FixSetup
+from conf.market.bars import MINUTE_S
 from models import calibration
 from models.calibration import Calibration, Reliability, reliability, won
-from models.card import LEAST_SEEDS, Card
+from models.card import DEMO_FEED, INPUTS, LEAST_SEEDS, Card
 from models.checkpoints import Checkpoints
 from models.environment import Rules, Simulation
 from models.evaluate import Evidence
-from models.material import Material
-from models.observation import ACCOUNT_INPUTS, MARKET_INPUTS
+from models.feed import is_real
+from models.material import Material, Plan
 from models.registry import Registry
 from models.scoring import Network, score
 from models.serving import NAME
@@ -39,11 +40,14 @@ class Origin:
         name: Of the model.
         algorithm: Name of the recipe.
         data: Tables with their versions, or the command that made the data.
-        is_simulated: The market was.
+        is_simulated: The market was, or nobody knows.
         trials: Configurations and seeds ever scored for it.
         seeds: Of the trainings; the first decides.
-        evidence: ``Evidence.card``, empty where nothing was evaluated.
+        evidence: ``Evidence.card`` and ``studied``, empty where nothing was evaluated.
         is_leak_free: The look-ahead prover found nothing in the tape's path.
+        feed: What fed the market; see ``Card``.
+        symbol: What was traded; empty for a planted market.
+        bar_length_s: Length of the bars.
     """
 
     name: str
@@ -54,6 +58,9 @@ class Origin:
     seeds: list[int]
     evidence: dict[str, Any]
     is_leak_free: bool
+    feed: str = DEMO_FEED
+    symbol: str = ""
+    bar_length_s: int = MINUTE_S
 
 
 class Decided(NamedTuple):
@@ -136,7 +143,7 @@ def publish(
         algorithm=origin.algorithm,
         head=networks[0].head,
         activation=networks[0].activation,
-        inputs=[*MARKET_INPUTS, *ACCOUNT_INPUTS],
+        inputs=list(INPUTS),
         seeds=origin.seeds,
         data=origin.data,
         is_simulated=origin.is_simulated,
@@ -147,6 +154,9 @@ def publish(
         horizon=fitted.horizon,
         evidence=origin.evidence,
         libraries=libraries(),
+        feed=origin.feed,
+        symbol=origin.symbol,
+        bar_length_s=origin.bar_length_s,
     )
     version = registry.add(card, networks, fitted, made)
     checkpoints.clear()
@@ -189,9 +199,20 @@ def _trained(
     return [networks[seed] for seed in seeds]
 
 
+def studied(plan: Plan, tape: Tape) -> dict[str, float]:
+    """Return what a study was: seeds, folds, and what an order cost, in bps a side."""
+    bought, sold = (
+        price(tape.bid, tape.ask)
+        for price in (plan.costs.buy_price, plan.costs.sell_price)
+    )
+    side_cost_bps = float(np.nanmedian(np.log(bought / sold))) / 2 * 1e4
+    return {"seeds": plan.seeds, "folds": plan.folds, "side_cost_bps": side_cost_bps}
+
+
 def keep_model(
     material: Material,
     recipe: Recipe,
+    plan: Plan,
     evidence: Evidence,
     registry: str,
     workers: Workers,
@@ -207,11 +228,14 @@ def keep_model(
         name=NAME,
         algorithm=recipe.algorithm.__name__,
         data=material.source,
-        is_simulated=False,
+        is_simulated=not is_real(material.feed),
         trials=evidence.trials + len(seeds),
         seeds=seeds,
-        evidence=evidence.card(),
+        evidence=evidence.card() | studied(plan, material.tape),
         is_leak_free=True,
+        feed=material.feed,
+        symbol=material.symbol,
+        bar_length_s=material.bar_length_s,
     )
     rules = Rules(counts_by_session=material.is_live)
     episodes = stretches(material.tape, material.episode_bars)

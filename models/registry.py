@@ -1,23 +1,29 @@
 """Versions of models on the lake's storage, and which of them decides.
 
 A version is a folder: weights as npz, a JSON card, and a manifest with the SHA-256 of
-both, written last. It is never changed. ``roles.json`` names champion and challenger
-and is the one file that moves.
+both, written last. It is never changed. ``roles.json`` names the promotions and is the
+one file that moves.
+
+All of it may come from a stranger: whatever reading it raises is a refusal.
 """
 
 import hashlib
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
-from typing import Any
 
 import msgspec
+import numpy as np
 
 from conf.errors import FixSetup
+from models.account import Costs
 from models.calibration import Calibration
 from models.card import Card, Model, failed_rules
 from models.checkpoints import Checkpoints
-from models.scoring import Network
+from models.scoring import ACTIONS, Network, score
 from models.store import Store
+from models.tape import Floats
 from models.weights import (
     MOST_BYTES,
     Unacceptable,
@@ -29,6 +35,8 @@ from models.weights import (
 
 _MOST_SEEDS = 64
 _MOST_JSON_BYTES = 1024 * 1024
+_MOST_CHARACTERS = 300
+_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _TAKE_ANOTHER = "Train it again, or name another version"
 
 
@@ -43,23 +51,35 @@ class _Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Promotion(msgspec.Struct, frozen=True):
-    """Who became champion, when and why."""
+    """Who became champion, when and why; ``is_roll_back``: the one before lost."""
 
     version: str
     time: datetime
     reason: str
+    is_roll_back: bool = False
 
 
 class Roles(msgspec.Struct, frozen=True):
     """Which versions serve; the newest promotion is the champion's."""
 
-    challenger: str | None = None
     promotions: list[Promotion] = []
 
     @property
     def champion(self) -> str | None:
         """Version that decides."""
         return self.promotions[-1].version if self.promotions else None
+
+    @property
+    def line(self) -> list[str]:
+        """Champions that were not rejected, the newest first; each once."""
+        line: dict[str, None] = {}
+        for promotion in self.promotions:
+            if promotion.is_roll_back:
+                while line and next(reversed(line)) != promotion.version:
+                    line.popitem()
+            line.pop(promotion.version, None)
+            line[promotion.version] = None
+        return list(reversed(line))
 
 
 class Registry:
@@ -114,83 +134,122 @@ class Registry:
         Raises:
             FixSetup: It is not there, was changed, or is no model; says why.
         """
-        folder = f"versions/{version}"
-        try:
-            said = self._store.read(f"{folder}/manifest.json", _MOST_JSON_BYTES)
-            manifest = msgspec.json.decode(said, type=_Manifest)
-            weights = self._checked(f"{folder}/weights.npz", manifest.weights)
-            described = self._checked(f"{folder}/card.json", manifest.card)
-            card = msgspec.json.decode(described, type=Card)
-            arrays = unpacked(weights)
-            if card.name != self._name:
-                raise Unacceptable(f"its card is {card.name!r}'s")
-            if not 0 < len(card.seeds) <= _MOST_SEEDS:
-                raise Unacceptable(f"{len(card.seeds)} seeds")
-            networks = networks_of(
-                arrays, card.head, card.activation, len(card.inputs), len(card.seeds)
-            )
-            calibration = _calibration(card, arrays)
-        except (Unacceptable, msgspec.DecodeError, OSError) as error:
-            raise FixSetup(
-                f"model {self._name} {version}", f"refused: {error}", _TAKE_ANOTHER
-            ) from error
-        return Model(version, _sha256(said), card, networks, calibration)
+        with _refusing(f"model {self._name} {version[:_MOST_CHARACTERS]}"):
+            if not _VERSION.fullmatch(version):
+                raise Unacceptable("this is no name of a version")
+            return self._loaded(version)
+
+    def first_that_can(
+        self, versions: Sequence[str]
+    ) -> tuple[Model | None, str | None]:
+        """Return the first of some versions that can decide, and why one cannot."""
+        refused = None
+        for version in versions:
+            try:
+                model = self.load(version)
+            except FixSetup as error:
+                refused = refused or str(error)
+                continue
+            if not model.card.misfit:
+                return model, refused
+            misfit = f"model {self._name} {version}: {model.card.misfit}"
+            refused = refused or misfit
+        return None, refused
 
     def roles(self) -> Roles:
-        """Return who serves; nobody where nothing was promoted."""
-        if not self._store.has("roles.json"):
-            return Roles()
-        said = self._store.read("roles.json", _MOST_JSON_BYTES)
-        return msgspec.json.decode(said, type=Roles)
+        """Return who serves; nobody where nothing was promoted.
 
-    def challenge(self, version: str) -> None:
-        """Let a version decide beside the champion, without effect."""
-        self.load(version)
-        self._assign(Roles(version, self.roles().promotions))
+        Raises:
+            FixSetup: ``roles.json`` cannot be read.
+        """
+        with _refusing(f"model {self._name} roles.json"):
+            if not self._store.has("roles.json"):
+                return Roles()
+            said = self._store.read("roles.json", _MOST_JSON_BYTES)
+            return msgspec.json.decode(said, type=Roles)
+
+    def challenger(self) -> str | None:
+        """Return the newest version that was never champion, if it is the newest one.
+
+        It decides nothing: it waits for a ``promote``, or for a better one.
+        """
+        newest = self.versions()[-1:]
+        promoted = {promotion.version for promotion in self.roles().promotions}
+        return next((version for version in newest if version not in promoted), None)
 
     def promote(self, version: str, time: datetime) -> None:
         """Make a version champion.
+
+        It is compared with the model that decides: of a champion that cannot be loaded
+        nothing is known, so the one before it counts, or none. The reason says so.
 
         Raises:
             FixSetup: A rule of the gate does not hold, or the version is refused.
         """
         roles = self.roles()
         candidate = self.load(version).card
-        champion = self.load(roles.champion).card if roles.champion else None
-        failed = failed_rules(candidate, champion)
+        champion, refused = self.first_that_can(roles.line)
+        failed = failed_rules(candidate, champion.card if champion else None)
         if failed:
             raise FixSetup(
                 f"model {self._name} {version}",
                 f"not promoted: {'; '.join(failed)}",
                 "The champion goes on. Look at the evidence of its card",
             )
-        self._take_over(roles, Promotion(version, time, "passed the gate"))
+        reason = "passed the gate"
+        if refused:
+            reason += f" without the champion before ({refused})"
+        self._take_over(roles, Promotion(version, time, reason))
 
     def roll_back(self, time: datetime, reason: str) -> str:
         """Make the champion before this one champion again, and return it.
 
+        One that was rolled back does not come again, nor one that is refused.
+
         Raises:
-            FixSetup: There was none before, or it is refused.
+            FixSetup: There was none before, or all are refused.
         """
         roles = self.roles()
-        former = [p.version for p in roles.promotions if p.version != roles.champion]
-        if not former:
+        former, refused = self.first_that_can(roles.line[1:])
+        if former is None:
             raise FixSetup(
-                f"model {self._name}", "no champion before this one", _TAKE_ANOTHER
+                f"model {self._name}",
+                refused or "no champion before this one",
+                _TAKE_ANOTHER,
             )
-        self.load(former[-1])
-        self._take_over(roles, Promotion(former[-1], time, f"rolled back: {reason}"))
-        return former[-1]
+        told = f"rolled back: {reason}"
+        self._take_over(roles, Promotion(former.version, time, told, is_roll_back=True))
+        return former.version
 
     def _take_over(self, roles: Roles, promotion: Promotion) -> None:
-        challenger = None if roles.challenger == promotion.version else roles.challenger
-        self._assign(Roles(challenger, [*roles.promotions, promotion]))
+        moved = Roles([*roles.promotions, promotion])
+        self._store.write("roles.json", msgspec.json.encode(moved))
 
-    def _assign(self, roles: Roles) -> None:
-        self._store.write("roles.json", msgspec.json.encode(roles))
+    def _loaded(self, version: str) -> Model:
+        folder = f"versions/{version}"
+        said = self._store.read(f"{folder}/manifest.json", _MOST_JSON_BYTES)
+        manifest = msgspec.json.decode(said, type=_Manifest)
+        described = self._checked(
+            f"{folder}/card.json", manifest.card, _MOST_JSON_BYTES
+        )
+        card = msgspec.json.decode(described, type=Card)
+        if card.name != self._name:
+            raise Unacceptable(f"its card is {card.name!r}'s")
+        if not 0 < len(card.seeds) <= _MOST_SEEDS:
+            raise Unacceptable(f"{len(card.seeds)} seeds")
+        arrays = unpacked(
+            self._checked(f"{folder}/weights.npz", manifest.weights, MOST_BYTES)
+        )
+        networks = networks_of(
+            arrays, card.head, card.activation, len(card.inputs), len(card.seeds)
+        )
+        calibration = _calibration(card, arrays)
+        model = Model(version, _sha256(said), card, networks, calibration)
+        _try(model)
+        return model
 
-    def _checked(self, path: str, expected: _File) -> bytes:
-        data = self._store.read(path, MOST_BYTES)
+    def _checked(self, path: str, expected: _File, most_bytes: int) -> bytes:
+        data = self._store.read(path, most_bytes)
         if len(data) != expected.bytes or _sha256(data) != expected.sha256:
             raise Unacceptable(f"{path.rpartition('/')[2]} is not the manifest's")
         return data
@@ -210,26 +269,64 @@ class Champion:
     def refresh(self) -> str | None:
         """Take the newest champion, and return why it was refused, if it was.
 
-        A refused version changes nothing: the model that was there goes on.
+        A refused version changes nothing: the model that was there goes on. Where none
+        is there yet, the champion before it decides, as it did before the restart.
         """
         try:
-            version = self._registry.roles().champion
-            if version and (self.model is None or self.model.version != version):
-                self.model = self._registry.load(version)
-        except (FixSetup, msgspec.DecodeError, OSError) as error:
+            roles = self._registry.roles()
+        except FixSetup as error:
             return str(error)
-        return None
+        line = roles.line
+        if not line or (self.model and self.model.version == line[0]):
+            return None
+        model, refused = self._registry.first_that_can(line[:1] if self.model else line)
+        self.model = model or self.model
+        return refused
 
 
-def _calibration(card: Card, arrays: dict[str, Any]) -> Calibration:
+@contextmanager
+def _refusing(where: str) -> Iterator[None]:
+    """Make a refusal, with its reason, of whatever reading a stranger's file raises."""
+    try:
+        yield
+    except Exception as error:
+        told = str(error) or type(error).__name__
+        raise FixSetup(
+            where, f"refused: {told[:_MOST_CHARACTERS]}", _TAKE_ANOTHER
+        ) from error
+
+
+def _calibration(card: Card, arrays: Mapping[str, Floats]) -> Calibration:
     edges, chances = (
-        arrays.get(f"calibration.{name}") for name in ("edges", "chances")
+        arrays.get(f"calibration.{name}", np.empty((0, 0)))
+        for name in ("edges", "chances")
     )
-    if edges is None or chances is None or len(chances) != len(edges) + 1:
+    if edges.ndim != 1 or chances.ndim != 1 or len(chances) != len(edges) + 1:
         raise Unacceptable("its calibration has the wrong shape")
-    if chances.min() < 0 or chances.max() > 1:
-        raise Unacceptable("its calibration holds no probabilities")
+    if (np.diff(edges) < 0).any():
+        raise Unacceptable("the edges of its calibration descend")
+    if chances.min() < 0 or chances.max() > 1 or (np.diff(chances) < 0).any():
+        raise Unacceptable("its calibration holds no probabilities that ascend")
     return Calibration(edges, chances, card.calibrated_on, card.horizon)
+
+
+def _try(model: Model) -> None:
+    """Decide and trade once, so that a model breaks here or not at all.
+
+    Raises:
+        Unacceptable: Something that it says is no number, or its costs are none.
+    """
+    row, mask = np.zeros((1, len(model.card.inputs))), np.ones((1, ACTIONS), np.bool_)
+    for network in model.networks:
+        scores = score(network, row, mask)
+        told = [scores.by_action.ravel(), scores.value, scores.margin]
+        if not np.isfinite(np.concatenate(told)).all():
+            raise Unacceptable("what it decides by is no number")
+    costs, middle = Costs(**model.card.costs), np.full(1, 100.0)
+    with np.errstate(all="ignore"):
+        bought, sold = costs.buy_price(middle, middle), costs.sell_price(middle, middle)
+    if not 0 < sold[0] <= bought[0] < np.inf:
+        raise Unacceptable(f"its costs make a price of {bought[0]} or {sold[0]}")
 
 
 def _sha256(data: bytes) -> str:

@@ -3,56 +3,59 @@
 from conf.errors import FixSetup
 from conf.settings import ROOT
 from models.card import Model
-from models.observation import ACCOUNT_INPUTS, MARKET_INPUTS
 from models.registry import Champion, Registry
 
 NAME = "trader"
+CHALLENGER = "challenger"
 BUNDLED = ROOT / "models" / "demo"
 """Written by ``python -m models demo --registry models/demo``."""
+_ANOTHER = "Name another version: `python -m models models` lists them"
 
 
 class Serving:
     """Follows promotions; a new model that is refused leaves the old one in place.
+
+    The one that we bring along decides only where nobody was ever promoted: where the
+    champions cannot be read, a stranger to this lake must not trade in their place.
 
     Args:
         root: Folder or URI of the registry.
     """
 
     def __init__(self, root: str) -> None:
-        registries = [Registry(root, NAME), Registry(str(BUNDLED), NAME)]
-        self._champions = [Champion(registry) for registry in registries]
+        self._champion = Champion(Registry(root, NAME))
+        self._bundled = Champion(Registry(str(BUNDLED), NAME))
 
     @property
     def model(self) -> Model | None:
         """The model that decides, None if there is none."""
-        held = (champion.model for champion in self._champions)
-        return next((model for model in held if model and _fits(model)), None)
+        return self._champion.model or self._bundled.model
 
     def refresh(self) -> str | None:
         """Take the newest champion, and return why one was refused, if it was."""
-        refused = [champion.refresh() for champion in self._champions]
-        misfits = (
-            f"model {NAME} {champion.model.version}: made for other inputs"
-            for champion in self._champions
-            if champion.model and not _fits(champion.model)
-        )
-        return next((why for why in (*refused, *misfits) if why), None)
+        refused = self._champion.refresh()
+        if refused is None and self._champion.model is None:
+            return self._bundled.refresh()
+        return refused
 
 
 def find_version(root: str, version: str) -> Model:
     """Load a version from the registry, or from what we bring along.
 
+    ``challenger`` is the newest one of the registry, if it was never champion.
+
     Raises:
-        FixSetup: Neither has it, or it is refused.
+        FixSetup: Neither has it, it is refused, or made for other inputs or bars.
     """
+    if version == CHALLENGER:
+        version = Registry(root, NAME).challenger() or version
     for registry in (Registry(root, NAME), Registry(str(BUNDLED), NAME)):
         if version in registry.versions():
-            return registry.load(version)
-    raise FixSetup(f"model {NAME} {version}", "there is none", "Name another version")
-
-
-def _fits(model: Model) -> bool:
-    return model.card.inputs == [*MARKET_INPUTS, *ACCOUNT_INPUTS]
+            model = registry.load(version)
+            if model.card.misfit is None:
+                return model
+            raise FixSetup(f"model {NAME} {version}", model.card.misfit, _ANOTHER)
+    raise FixSetup(f"model {NAME} {version}", "there is none", _ANOTHER)
 
 
 def champion_of(root: str) -> Model:

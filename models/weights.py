@@ -8,7 +8,6 @@ import io
 import math
 import re
 import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -17,14 +16,20 @@ from models.scoring import ACTIONS, Activation, Head, Layers, Network
 from models.tape import Floats
 
 MOST_BYTES = 16 * 1024 * 1024
+MOST_WEIGHT = 1e12
+"""No number of a file is further from 0: ten layers of such cannot overflow."""
+
 _MOST_ARRAYS = 4_096
-# what zipfile raises for torn, encrypted or unknown contents
-_UNREADABLE = (zipfile.BadZipFile, zlib.error, RuntimeError, EOFError, OSError)
+_COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _NAME = re.compile(r"(seed\d{1,3}\.(actor|critic)\.(weight|bias)\d|calibration\.\w+)")
-_HEADERS = {
-    (1, 0): np.lib.format.read_array_header_1_0,
-    (2, 0): np.lib.format.read_array_header_2_0,
-}
+_MAGIC = b"\x93NUMPY\x01\x00"
+# What numpy writes for a vector or matrix. Its own reader parses the header as Python
+# text, which a stranger's text can exhaust.
+_HEADER = re.compile(
+    rb"\{'descr': '([^']{1,16})', 'fortran_order': (True|False), "
+    rb"'shape': \((\d{1,10}), ?(\d{1,10})?\),? ?\} *\n"
+)
+_FLOATS, _OBJECTS = b"<f8", b"|O"
 
 
 class Unacceptable(ValueError):
@@ -48,44 +53,59 @@ def unpacked(data: bytes) -> dict[str, Floats]:
     if len(data) > MOST_BYTES:
         raise Unacceptable(f"{len(data)} bytes are more than {MOST_BYTES}")
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            members = archive.infolist()
-            if len(members) > _MOST_ARRAYS:
-                raise Unacceptable(f"{len(members)} arrays are more than any network's")
-            if sum(member.file_size for member in members) > MOST_BYTES:
-                raise Unacceptable("it unpacks to more than it may: a zip bomb")
-            return {_name_of(member): _array(archive, member) for member in members}
-    except _UNREADABLE as error:
+        return _unpacked(data)
+    except Unacceptable:
+        raise
+    except Exception as error:  # whatever zipfile raises: the bytes are a stranger's
         raise Unacceptable(f"not a readable npz: {error}") from error
+
+
+def _unpacked(data: bytes) -> dict[str, Floats]:
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        members = archive.infolist()
+        if len(members) > _MOST_ARRAYS:
+            raise Unacceptable(f"{len(members)} arrays are more than any network's")
+        if sum(member.file_size for member in members) > MOST_BYTES:
+            raise Unacceptable("it unpacks to more than it may: a zip bomb")
+        return {_name_of(member): _array(archive, member) for member in members}
 
 
 def _name_of(member: zipfile.ZipInfo) -> str:
     name = member.filename.removesuffix(".npy")
     if name == member.filename or not _NAME.fullmatch(name):
         raise Unacceptable(f"{member.filename!r} is no array of a network")
+    if member.compress_type not in _COMPRESSIONS:
+        raise Unacceptable(f"{member.filename}: neither stored nor deflated")
     return name
 
 
 def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Floats:
     with archive.open(member) as stream:
-        content = io.BytesIO(stream.read(member.file_size))
-    try:
-        version = np.lib.format.read_magic(content)
-        shape, is_fortran, dtype = _HEADERS[version](content)
-    except (ValueError, KeyError) as error:
-        raise Unacceptable(f"{member.filename}: no npy array: {error}") from error
-    if dtype.hasobject:
-        raise Unacceptable(f"{member.filename}: holds pickled objects")
-    if dtype != np.dtype("<f8") or is_fortran or len(shape) > 2:
-        kind = f"{dtype} of {shape}, {'columns' if is_fortran else 'rows'} first"
-        raise Unacceptable(f"{member.filename}: not a float64 matrix but {kind}")
-    body = content.read()
-    if any(size < 0 for size in shape) or len(body) != 8 * math.prod(shape):
+        content = stream.read(member.file_size)
+    shape, body = _shape_and_body(member.filename, content)
+    if len(body) != 8 * math.prod(shape):
         raise Unacceptable(f"{member.filename}: {len(body)} bytes are not {shape}")
     array = np.frombuffer(body, "<f8").reshape(shape).astype(np.float64)
-    if not np.isfinite(array).all():
-        raise Unacceptable(f"{member.filename}: a number is NaN or infinite")
+    if not (np.abs(array) <= MOST_WEIGHT).all():
+        raise Unacceptable(
+            f"{member.filename}: a number is NaN or infinite, or beyond {MOST_WEIGHT:g}"
+        )
     return array
+
+
+def _shape_and_body(name: str, content: bytes) -> tuple[tuple[int, ...], bytes]:
+    begin = len(_MAGIC) + 2
+    stop = begin + int.from_bytes(content[begin - 2 : begin], "little")
+    header = _HEADER.fullmatch(content[begin:stop])
+    if not content.startswith(_MAGIC) or header is None:
+        raise Unacceptable(f"{name}: no npy array of a vector or matrix")
+    kind, is_fortran, *sizes = header.groups()
+    if kind == _OBJECTS:
+        raise Unacceptable(f"{name}: holds pickled objects")
+    if kind != _FLOATS or is_fortran == b"True":
+        order = "columns" if is_fortran == b"True" else "rows"
+        raise Unacceptable(f"{name}: not a float64 matrix but {kind!r}, {order} first")
+    return tuple(int(size) for size in sizes if size is not None), content[stop:]
 
 
 def arrays_of(networks: Sequence[Network]) -> dict[str, Floats]:
@@ -134,7 +154,7 @@ def _layers(arrays: Mapping[str, Floats], part: str, inputs: int) -> Layers:
     width = inputs
     while (weight := arrays.get(f"{part}.weight{len(weights)}")) is not None:
         bias = arrays.get(f"{part}.bias{len(weights)}")
-        fits = weight.ndim == 2 and len(weight) == width and bias is not None
+        fits = weight.ndim == 2 and len(weight) == width and weight.size > 0
         if not fits or bias is None or bias.shape != weight.shape[1:]:
             raise Unacceptable(f"{part}: layer {len(weights)} has the wrong shape")
         weights.append(weight)

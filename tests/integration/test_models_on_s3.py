@@ -86,7 +86,7 @@ def test_a_version_is_promoted_served_and_refused_on_s3():
     registry = Registry(ROOT, NAME)
     assert registry.versions() == []
     assert registry.roles().champion is None
-    version = added(registry, card(inputs=["a", "b", "c", "position"]))
+    version = added(registry, card())
     registry.promote(version, NOON)
     assert registry.versions() == [version]
     assert Registry(ROOT, NAME).roles().champion == version

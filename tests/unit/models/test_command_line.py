@@ -11,6 +11,9 @@ from conf.errors import FixSetup
 from conf.lake.create import ensure_tables
 from conf.lake.tables import BARS, FEATURES, QUOTES, TableContract
 from models import lake_study
+from models.registry import Registry
+from models.serving import CHALLENGER, NAME, find_version
+from tests.unit.models.test_registry import added, card, evidence, proven
 
 
 def without(*names: str):
@@ -62,3 +65,59 @@ def test_an_algorithm_that_is_not_known_is_named_with_those_that_are():
     failed = CliRunner().invoke(command_line.app, ["train", "--algo", "a3c"])
     assert failed.exit_code == 2
     assert "a3c: maskable-ppo, ppo, dqn, qr-dqn" in failed.output
+
+
+def ran(*arguments: str):
+    return CliRunner().invoke(command_line.app, list(arguments))
+
+
+def test_versions_are_listed_promoted_and_rolled_back_by_commands(tmp_path: Path):
+    root = str(tmp_path)
+    there = "--registry", root
+    assert ran("models", *there).output.startswith("no version")
+    registry = Registry(root, NAME)
+    first = added(registry, card(feed="simulator/iex"), 8)
+    second = added(registry, proven(2.0, symbol="AAPL"), 9, 10)
+    spoilt = added(registry, proven(3.0), 7, 20)
+    (tmp_path / NAME / "versions" / spoilt / "weights.npz").write_bytes(b"spoilt")
+    assert ran("promote", first, *there).exit_code == 0
+    listed = ran("models", *there).output.splitlines()
+    assert listed[0].startswith(f"{spoilt}  -           refused: weights.npz is not")
+    assert listed[1] == (
+        f"{first}  champion    maskable-ppo, trained on simulated data, not evaluated"
+    )
+    assert listed[2] == (
+        f"{second}  challenger  maskable-ppo, AAPL, no verdict "
+        "(seeds 10, folds 4, side_cost_bps 2.0)"
+    )
+    assert listed[3].endswith(f"{first}  passed the gate")
+    assert find_version(root, CHALLENGER).version == second
+
+    assert ran("promote", second, *there).exit_code == 0
+    with pytest.raises(FixSetup, match="there is none"):
+        find_version(root, CHALLENGER)
+    rolled = ran("roll-back", "--reason", "it lost", *there)
+    assert f'"champion": "{first}"' in rolled.output
+    assert registry.roles().champion == first
+    assert "rolled back: it lost" in ran("models", *there).output
+
+
+@pytest.mark.parametrize(
+    ("asked", "reason"),
+    [
+        (("promote", "v9"), "model trader v9: refused"),
+        (("promote", "../v9"), "this is no name of a version"),
+        (("roll-back", "--reason", "x"), "no champion before this one"),
+    ],
+)
+def test_roles_that_cannot_be_given_say_why(asked, reason: str, tmp_path: Path):
+    failed = ran(*asked, "--registry", str(tmp_path))
+    assert isinstance(failed.exception, FixSetup)
+    assert reason in str(failed.exception)
+
+
+def test_a_candidate_that_is_not_promoted_says_which_rule_fails(tmp_path: Path):
+    told = evidence(claims_edge=False, verdict="no edge demonstrated", seeds=1)
+    version = added(Registry(str(tmp_path), NAME), proven(evidence=told))
+    failed = ran("promote", version, "--registry", str(tmp_path))
+    assert "judged with fewer than 5 seeds; no edge" in str(failed.exception)

@@ -13,8 +13,11 @@ from rich.console import Console
 
 from conf.lake.read import scan
 from conf.lake.tables import MODEL_RUNS
+from models.card import UNKNOWN_LABEL
 from models.history import study_of_bars
 from models.material import Material
+from models.registry import Registry
+from models.serving import NAME
 from models.watch import Watch
 
 pytest.importorskip("torch", reason="needs the group rl: make test installs it")
@@ -86,7 +89,12 @@ def test_a_course_writes_down_seeds_version_and_tensorboard_files(
     assert json.loads(rows[0]["scores"])["study"]["trials"] == 2
     assert rows[2]["model_version"] == found["version"]
     assert len(rows[2]["model_sha256"]) == 64
-    assert "not promoted" in found["promotion"]
+    assert "not promoted: made for bars of 3600 s" in found["promotion"]
+    kept = Registry(str(tmp_path / "models"), NAME).load(found["version"]).card
+    assert (kept.is_simulated, kept.feed, kept.symbol) == (True, "unknown", "")
+    assert kept.label == UNKNOWN_LABEL
+    assert (kept.evidence["seeds"], kept.evidence["folds"]) == (2, 2)
+    assert kept.evidence["side_cost_bps"] == pytest.approx(2.0, abs=1e-6)
     files = list((tmp_path / "tensorboard").glob("*/**/events.out.tfevents.*"))
     assert len(files) == 2 * 2 + 5
     assert "seed 1, fold 2 of 2" in told.getvalue()

@@ -1,7 +1,9 @@
 """The model that we bring along: it loads, is what it says, and trades."""
 
 import numpy as np
+import pytest
 
+from conf.errors import FixSetup
 from models.card import DEMO_LABEL
 from models.demo_market import demo_tape
 from models.environment import Rules
@@ -32,14 +34,23 @@ def test_it_has_learnt_what_its_market_holds(tmp_path):
     assert all(trace.traded.sum() > 100 for trace in traces)
 
 
-def test_a_champion_takes_its_place_unless_it_was_made_for_other_inputs(tmp_path):
-    registry = Registry(str(tmp_path), NAME)
-    version = added(registry, card(inputs=["a", "b", "c", "position"]))
+def test_it_decides_only_where_nobody_was_ever_promoted(tmp_path):
+    running, registry = Serving(str(tmp_path)), Registry(str(tmp_path), NAME)
+    assert running.refresh() is None
+    bundled = champion_of(str(tmp_path / "none")).version
+    assert running.model is not None
+    assert running.model.version == bundled
+
+    version = added(registry, card())
     registry.promote(version, NOON)
-    serving = Serving(str(tmp_path))
-    assert "made for other inputs" in (serving.refresh() or "")
-    assert serving.model is not None
-    assert serving.model.version == champion_of(str(tmp_path / "none")).version
+    (tmp_path / NAME / "versions" / version / "weights.npz").write_bytes(b"spoilt")
+    assert "refused" in (running.refresh() or "")
+    assert running.model.version == bundled  # the old model goes on
+    begun = Serving(str(tmp_path))
+    assert "refused" in (begun.refresh() or "")
+    assert begun.model is None  # a stranger to this registry trades for nobody
+    with pytest.raises(FixSetup, match="refused"):
+        champion_of(str(tmp_path))
 
 
 def test_it_finds_most_of_what_is_planted(tmp_path):
