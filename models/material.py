@@ -1,6 +1,7 @@
 """What a study is made of, and how: a tape, where it comes from, folds and seeds."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from conf.lake.manifest import Manifest
 from models.account import Costs
@@ -15,7 +16,7 @@ class Plan:
     """How a study is made.
 
     Attributes:
-        name: Of the data and purpose; trials of one name are counted together.
+        name: Of the data and purpose, for people.
         configuration: The recipe as one line.
         costs: At 1x.
         seeds: Trainings per fold.
@@ -26,6 +27,8 @@ class Plan:
         bars_a_day: What the bootstrap draws together.
         bars_a_year: Makes ratios annual.
         counts_by_session: See ``Rules``.
+        data: See ``Material``. Not in the ``repr``, which names notes of trainings:
+            there the tape's digest stands for it.
     """
 
     name: str
@@ -39,6 +42,7 @@ class Plan:
     bars_a_day: int
     bars_a_year: float
     counts_by_session: bool = False
+    data: str = field(default="", repr=False)
 
     def rules(self, multiple: float = 1.0) -> Rules:
         """Return what holds in every episode, at a multiple of the costs."""
@@ -51,7 +55,7 @@ class Material:
     """A tape to study.
 
     Attributes:
-        name: Of the data; trials of one name are counted together.
+        name: Of the data, for people.
         source: The file, or the tables with their versions.
         tape: What is traded.
         bars_a_day: What the bootstrap draws together.
@@ -59,6 +63,10 @@ class Material:
         episode_bars: Length of a training episode.
         manifest: Versions of the lake that it was read from; None for a file.
         is_live: Its sessions are the ones that accounts are counted by live.
+        data: What the data is, whatever its name: trials on the same are counted
+            together. Of a file the digest of its bars; of the lake the symbol, for
+            its minutes go on and another lake may hold the same.
+        setting: What else the tape follows from, by name, for ``models.runs``.
     """
 
     name: str
@@ -69,6 +77,8 @@ class Material:
     episode_bars: int
     manifest: Manifest | None = None
     is_live: bool = False
+    data: str = ""
+    setting: dict[str, Any] = field(default_factory=dict)
 
     def plan(self, configuration: str, seeds: int, folds: int) -> Plan:
         """Return how it is studied."""
@@ -84,4 +94,5 @@ class Material:
             bars_a_day=self.bars_a_day,
             bars_a_year=252.0 * self.bars_a_day,
             counts_by_session=self.is_live,
+            data=self.data,
         )
