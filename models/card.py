@@ -32,6 +32,8 @@ class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         horizon: Bars over which its confidence counts.
         evidence: Of the evaluation (``Evidence.card``).
         libraries: Versions of what trained it.
+        learnt_span_ns: First and last decision that it learnt from, ns since 1970 UTC;
+            None if its market was simulated.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     horizon: int
     evidence: dict[str, Any]
     libraries: dict[str, str]
+    learnt_span_ns: tuple[int, int] | None = None
 
     @property
     def label(self) -> str:

@@ -44,6 +44,7 @@ class Origin:
         seeds: Of the trainings; the first decides.
         evidence: ``Evidence.card``, empty where nothing was evaluated.
         is_leak_free: The look-ahead prover found nothing in the tape's path.
+        learnt_span_ns: See ``Card``.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Origin:
     seeds: list[int]
     evidence: dict[str, Any]
     is_leak_free: bool
+    learnt_span_ns: tuple[int, int] | None = None
 
 
 class Decided(NamedTuple):
@@ -147,6 +149,7 @@ def publish(
         horizon=fitted.horizon,
         evidence=origin.evidence,
         libraries=libraries(),
+        learnt_span_ns=origin.learnt_span_ns,
     )
     version = registry.add(card, networks, fitted, made)
     checkpoints.clear()
@@ -189,6 +192,10 @@ def _trained(
     return [networks[seed] for seed in seeds]
 
 
+def _span_of(tape: Tape) -> tuple[int, int]:
+    return int(tape.time_ns[0]), int(tape.time_ns[-1])
+
+
 def keep_model(
     material: Material,
     recipe: Recipe,
@@ -212,6 +219,7 @@ def keep_model(
         seeds=seeds,
         evidence=evidence.card(),
         is_leak_free=True,
+        learnt_span_ns=_span_of(material.tape),
     )
     rules = Rules(counts_by_session=material.is_live)
     episodes = stretches(material.tape, material.episode_bars)
