@@ -75,7 +75,8 @@ train: $(RL_READY) ## Walk forward over the lake: SYMBOL= AS_OF= or BARS=file; A
 		$(call flag,ALGO,algo) $(call flag,SEEDS,seeds) \
 		$(call flag,STEPS,steps) $(call flag,SEARCH,search) \
 		$(call flag,TENSORBOARD,tensorboard) \
-		$(call flag,REGISTRY,registry) $(call flag,OUT,out) $(if $(KEEP),--keep)
+		$(call flag,REGISTRY,registry) $(call flag,OUT,out) $(if $(KEEP),--keep) \
+		$(if $(FRESH),--fresh)
 
 backtest: $(READY) ## Play a model over the lake: MODEL= AS_OF= SYMBOLS= FIRST= LAST= OUT=
 	@.venv/bin/python -m models backtest $(call flag,MODEL,model) \

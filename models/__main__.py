@@ -119,6 +119,9 @@ def train(
     keep: Annotated[
         bool, typer.Option("--keep", help="Add the model to the registry")
     ] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Train again; trials still count")
+    ] = False,
     registry: _RegistryOption = "",
     tensorboard: Annotated[
         str, typer.Option(help="Folder of TensorBoard's files; empty: none")
@@ -140,7 +143,7 @@ def train(
     from models.course import Course, run
 
     places = _lake(lake), _registry(registry), _ROOT / "studies"
-    course = Course(algo, steps, seeds, folds, search, keep, *places, processes)
+    course = Course(algo, steps, seeds, folds, search, keep, *places, processes, fresh)
     folder = Path(tensorboard) if tensorboard else None
     _end(run(data, course, Watch(_told, folder)), out)
 
@@ -153,7 +156,9 @@ def backtest(
     ] = "",
     as_of: _AsOf = "",
     symbols: Annotated[str, typer.Option(help="By commas; by default all")] = "",
-    first: Annotated[datetime | None, typer.Option(help="UTC day")] = None,
+    first: Annotated[
+        datetime | None, typer.Option(help="UTC day; by default the lake's newest")
+    ] = None,
     last: Annotated[datetime | None, typer.Option(help="UTC day, inclusive")] = None,
     registry: _RegistryOption = "",
     pin_name: Annotated[
@@ -168,6 +173,7 @@ def backtest(
     from conf.lake.manifest import pin, tie
     from models.backtest import backtest as play_back
     from models.backtest import summary
+    from models.lake_rows import newest_day
     from models.lake_tape import Span
     from models.serving import champion_of, find_version
 
@@ -176,10 +182,16 @@ def backtest(
     manifest = tie(lake, as_of or None)
     if pin_name:
         pin(lake, pin_name, reason=f"backtest of {chosen.version}", cut=manifest)
-    days = [(day or datetime.now(UTC)).date() for day in (first or last, last or first)]
+    given = [day.date() for day in (first or last, last or first) if day]
+    days = given or [newest_day(lake, manifest)] * 2
     span = Span([name for name in symbols.split(",") if name], *days)
     found = play_back(lake, manifest, chosen, span, history_spread_bps)
     _told.print(found.label or f"model {found.model_version}")
+    if found.in_sample_share:
+        _told.print(
+            f"warning: the model learnt from {found.in_sample_share:.0%} of these "
+            "bars: figures of them are in sample and show no skill"
+        )
     told = {"mean": summary(found.figures), **asdict(found)}
     record_backtest(lake, found, span, history_spread_bps, datetime.now(UTC))
     _end(told | {"result_sha256": found.result_sha256}, out)

@@ -50,6 +50,8 @@ class Backtest:
         cost: Of every order.
         figures: By symbol and then policy: the agent, its rivals, hindsight.
         decisions_sha256: Of every decision, in order.
+        in_sample_share: Of the bars, those in the span that the model learnt from, 0 to
+            1, whatever their symbol: markets move together. None: its card says none.
     """
 
     versions: dict[str, int]
@@ -59,6 +61,7 @@ class Backtest:
     cost: Costs
     figures: dict[str, dict[str, Performance]]
     decisions_sha256: str
+    in_sample_share: float | None = None
 
     @property
     def result_sha256(self) -> str:
@@ -114,7 +117,17 @@ def backtest(
             for symbol, tape in tapes.items()
         },
         decisions_sha256=hashlib.sha256(told.encode()).hexdigest(),
+        in_sample_share=in_sample_share(model, list(tapes.values())),
     )
+
+
+def in_sample_share(model: Model, tapes: Sequence[Tape]) -> float | None:
+    """Return which share of the bars is of the time that a model learnt from."""
+    span = model.card.learnt_span_ns
+    if span is None:
+        return None
+    time_ns = np.concatenate([tape.time_ns for tape in tapes])
+    return float(((time_ns >= span[0]) & (time_ns <= span[1])).mean())
 
 
 def _policies(model: Model, tape: Tape, rules: Rules) -> dict[str, Policy]:

@@ -39,7 +39,10 @@ def _between(enters: Booleans, leaves: Booleans) -> Booleans:
 
 
 def random_like(trace: Trace, seed: int) -> Iterator[Policy]:
-    """Return policies that enter and leave by chance, as often as a trace did."""
+    """Return policies that enter and leave by chance, as often as a trace did.
+
+    Of traces laid end to end: as often as they did on the mean.
+    """
     rng = np.random.default_rng(seed)
     entries = float((trace.traded & trace.is_long).sum())
     exits = float((trace.traded & ~trace.is_long).sum())

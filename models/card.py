@@ -47,6 +47,8 @@ class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         evidence: Of the evaluation: ``Evidence.card`` and what the study was
             (``publish.told``); empty where nothing was evaluated.
         libraries: Versions of what trained it.
+        learnt_span_ns: First and last decision that it learnt from, ns since 1970 UTC;
+            None if its market was simulated.
     """
 
     name: str
@@ -67,6 +69,7 @@ class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     feed: str = DEMO_FEED
     symbol: str = ""
     bar_length_s: int = MINUTE_S
+    learnt_span_ns: tuple[int, int] | None = None
 
     @property
     def label(self) -> str:

@@ -38,6 +38,7 @@ class Course:
         registry: URI or folder of the models.
         notes: Folder of what was found so far.
         processes: Seeds that are trained at the same time.
+        fresh: Forget what the seeds of this study did before; trials still count.
     """
 
     algorithm: str
@@ -50,6 +51,7 @@ class Course:
     registry: str
     notes: Path
     processes: int = 1
+    fresh: bool = False
 
     def recipe(self) -> Recipe:
         """Return how each agent is trained."""
@@ -75,9 +77,11 @@ def run(material: Material, course: Course, watch: Watch) -> dict[str, Any]:
     plan = material.plan(configuration, course.seeds, course.folds)
     workers = Workers(watch, course.processes)
     study = Study(Walk(material.tape, recipe, plan), course.notes, workers)
+    if course.fresh:
+        study.forget()
     found = study.run()
     watch.tell(found.evidence.verdict)
-    shared = {"study": found.evidence.card()}
+    shared = {"study": found.evidence.card(), "setting": _setting(material, course)}
     row = replace(
         _row(material, course, recipe, shared), verdict=found.evidence.verdict
     )
@@ -112,13 +116,22 @@ def _searched(material: Material, course: Course, watch: Watch, run_id: str) -> 
     )
 
     def write(trial: int, tried: Recipe, excess_sharpe: float) -> None:
-        scores = {"excess_sharpe_per_bar": excess_sharpe}
+        scores = {
+            "excess_sharpe_per_bar": excess_sharpe,
+            "setting": _setting(material, course),
+        }
         row = _row(material, course, tried, scores)
         searched = replace(row, purpose="search", trial=trial)
         record_runs(course.lake, run_id, [searched], datetime.now(UTC))
 
     search = Search(material.tape, recipe, plan, course.notes, watch)
     return search.run(course.trials, write)
+
+
+def _setting(material: Material, course: Course) -> dict[str, Any]:
+    """Return what figures follow from beside recipe, seed and versions."""
+    told = {"data": material.data, "folds": course.folds, "embargo": material.embargo}
+    return material.setting | told
 
 
 def _row(

@@ -156,7 +156,8 @@ def weigh(
     Args:
         traces: One per seed, on the same bars.
         at_double_cost: The same policies at 2x cost.
-        rivals: Other configurations and baselines that one could have chosen instead.
+        rivals: What one could have chosen instead on the same bars: the baselines.
+            Other algorithms and settings are told by ``tried`` alone.
         tried: Excess Sharpe ratio per bar of every trial in the ledger, these included.
         bars_a_year: Makes ratios annual.
         bars_a_day: Days are what the bootstrap draws.

@@ -5,7 +5,8 @@ symbol) has no quotes: orders are filled at the next bar's open, half of an assu
 spread beside it.
 """
 
-from dataclasses import dataclass
+import hashlib
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,14 @@ class Bars:
 
     def __len__(self) -> int:
         return len(self.time_ns)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of every column, whatever the file is called or holds beside them."""
+        known = hashlib.sha256()
+        for column in fields(self):
+            known.update(getattr(self, column.name).tobytes())
+        return known.hexdigest()
 
 
 def read_bars(path: Path) -> Bars:
@@ -131,9 +140,16 @@ def study_of_bars(path: Path, spread_bps: float, days_a_session: int) -> Materia
     bars_a_day = round(len(tape) / len(np.unique(tape.session)))
     return Material(
         name=path.stem,
-        source=path.stem,
+        source=path.name,
         tape=tape,
         bars_a_day=bars_a_day,
         embargo=2 * days_a_session * bars_a_day,
         episode_bars=21 * bars_a_day,
+        data=bars.digest,
+        setting={
+            "file": path.name,
+            "file_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+            "spread_bps": spread_bps,
+            "session_days": days_a_session,
+        },
     )

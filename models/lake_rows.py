@@ -159,6 +159,19 @@ class LakeRows:
         return self._tables[contract.name]
 
 
+def newest_day(root: str, manifest: Manifest) -> date:
+    """Return the newest UTC day of ``silver.features``, by its log alone.
+
+    Raises:
+        FixSetup: There is none yet.
+    """
+    version = manifest.versions.get(FEATURES.name)
+    parts = [] if version is None else open_table(root, FEATURES, version).partitions()
+    if not parts:
+        raise FixSetup(FEATURES.name, f"has no rows in {root}", "`make run`")
+    return max(date.fromisoformat(str(part["day"])) for part in parts)
+
+
 def values_of(features: pa.Table) -> dict[str, Floats]:
     """Return the columns that ``models.observation`` reads; null is NaN."""
     names = (*(VALUES.names or ()), "close", "volume")

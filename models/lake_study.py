@@ -58,12 +58,15 @@ def study_of_lake(
         source=f"{symbol} of {pinned(manifest)}",
         tape=tape,
         bars_a_day=bars_a_day,
-        embargo=bars_a_day,
+        # The indicators remember a session and the one before.
+        embargo=2 * bars_a_day,
         episode_bars=bars_a_day,
         manifest=manifest,
         is_live=True,
         feed=feed_of(rows, symbol),
         symbol=symbol,
+        data=f"lake {symbol}",
+        setting={"history_spread_bps": history_spread_bps},
     )
 
 

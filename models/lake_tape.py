@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from conf.lake.tables import STATUSES
-from models.decisions import STALE_NS, bars_of
+from models.decisions import HISTORY_NS, STALE_NS, bars_of
 from models.fills import SECOND_NS, Order, Quotes, next_quotes
 from models.lake_rows import LakeRows, on_days
 from models.tape import Booleans, Integers, Tape
@@ -51,9 +51,10 @@ def read_tapes(
     Args:
         rows: The lake, at the version wanted.
         span: Which part of it.
-        history_spread_bps: Bars that were loaded afterwards have no quotes: their
-            orders are filled at the next open, half of this spread beside it. None:
-            they are not traded, as they were not live.
+        history_spread_bps: Bars that were loaded afterwards (known ``HISTORY_NS``
+            after their end) have no quotes: their orders are filled at the next open,
+            half of this spread beside it. None: they are not traded, as they were not
+            live. Bars that came live are traded as they were, whatever is given.
     """
     features = span.features(rows)
     symbols = pc.unique(features["symbol"]).to_pylist()
@@ -71,7 +72,8 @@ def _of(features: pa.Table, symbol: str) -> pa.Table:
 def _tape(
     rows: LakeRows, features: pa.Table, history_spread_bps: float | None
 ) -> Tape | None:
-    decided_ns = _decided_ns(features, history_spread_bps is not None)
+    was_loaded = _were_loaded(features)
+    decided_ns = _decided_ns(features, was_loaded & (history_spread_bps is not None))
     was_newest = _were_newest(decided_ns)
     features, decided_ns = features.filter(pa.array(was_newest)), decided_ns[was_newest]
     if len(decided_ns) < 2:
@@ -82,8 +84,9 @@ def _tape(
     if history_spread_bps is not None:
         half = history_spread_bps / 2 * 1e-4
         following = np.append(features["open"].to_numpy()[1:], np.nan)
-        bid = np.where(np.isnan(bid), following * (1 - half), bid)
-        ask = np.where(np.isnan(ask), following * (1 + half), ask)
+        at_open = np.isnan(bid) & was_loaded[was_newest]
+        bid = np.where(at_open, following * (1 - half), bid)
+        ask = np.where(at_open, following * (1 + half), ask)
     idle = _idle(rows, features, decided_ns)
     return Tape(
         time_ns=_ends_ns(features),
@@ -101,11 +104,21 @@ def _ends_ns(features: pa.Table) -> Integers:
     return ends
 
 
-def _decided_ns(features: pa.Table, has_history: bool) -> Integers:
-    known_ns = features["known_time"].cast(pa.int64()).to_numpy() * 1_000
-    ends_ns = _ends_ns(features)
-    is_late = known_ns - ends_ns > STALE_NS
-    decided: Integers = np.where(is_late & has_history, ends_ns + GRACE_NS, known_ns)
+def _known_ns(features: pa.Table) -> Integers:
+    known: Integers = features["known_time"].cast(pa.int64()).to_numpy() * 1_000
+    return known
+
+
+def _were_loaded(features: pa.Table) -> Booleans:
+    """Tell which bars nobody waited for: the same that ``Paper`` passes over."""
+    loaded: Booleans = _known_ns(features) - _ends_ns(features) >= HISTORY_NS
+    return loaded
+
+
+def _decided_ns(features: pa.Table, is_as_live: Booleans) -> Integers:
+    """Return when each bar was decided on, or would have been, had it come live."""
+    as_live = _ends_ns(features) + GRACE_NS
+    decided: Integers = np.where(is_as_live, as_live, _known_ns(features))
     return decided
 
 

@@ -1,6 +1,7 @@
 """What a study is made of, and how: a tape, where it comes from, folds and seeds."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +19,7 @@ class Plan:
     """How a study is made.
 
     Attributes:
-        name: Of the data and purpose; trials of one name are counted together.
+        name: Of the data and purpose, for people.
         configuration: The recipe as one line.
         costs: At 1x.
         seeds: Trainings per fold.
@@ -29,6 +30,8 @@ class Plan:
         bars_a_day: What the bootstrap draws together.
         bars_a_year: Makes ratios annual.
         counts_by_session: See ``Rules``.
+        data: See ``Material``. Not in the ``repr``, which names notes of trainings:
+            there the tape's digest stands for it.
     """
 
     name: str
@@ -42,6 +45,7 @@ class Plan:
     bars_a_day: int
     bars_a_year: float
     counts_by_session: bool = False
+    data: str = field(default="", repr=False)
 
     def rules(self, multiple: float = 1.0) -> Rules:
         """Return what holds in every episode, at a multiple of the costs."""
@@ -54,7 +58,7 @@ class Material:
     """A tape to study.
 
     Attributes:
-        name: Of the data; trials of one name are counted together.
+        name: Of the data, for people.
         source: The file, or the tables with their versions.
         tape: What is traded.
         bars_a_day: What the bootstrap draws together.
@@ -64,6 +68,10 @@ class Material:
         is_live: Its sessions are the ones that accounts are counted by live.
         feed: What fed it (``models.feed``); of a file nothing tells.
         symbol: What is traded; empty if only the file's name says it.
+        data: What the data is, whatever its name: trials on the same are counted
+            together. Of a file the digest of its bars; of the lake the symbol, for
+            its minutes go on and another lake may hold the same.
+        setting: What else the tape follows from, by name, for ``models.runs``.
     """
 
     name: str
@@ -76,6 +84,8 @@ class Material:
     is_live: bool = False
     feed: str = UNKNOWN_FEED
     symbol: str = ""
+    data: str = ""
+    setting: dict[str, Any] = field(default_factory=dict)
 
     @property
     def bar_length_s(self) -> int:
@@ -97,4 +107,5 @@ class Material:
             bars_a_day=self.bars_a_day,
             bars_a_year=252.0 * self.bars_a_day,
             counts_by_session=self.is_live,
+            data=self.data,
         )

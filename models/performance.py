@@ -1,6 +1,7 @@
 """What a trace looked like, in numbers."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -65,6 +66,20 @@ def performance(trace: Trace, bars_a_year: float, bars_a_day: int) -> Performanc
     )
 
 
+def mean_of(lives: Sequence[Performance]) -> Performance:
+    """Return the mean of each figure over lives; where one is NaN it is not counted.
+
+    Lives laid end to end would compound: a hundred small losses are one great one.
+    """
+    means = {}
+    for field in fields(Performance):
+        values = np.array([getattr(life, field.name) for life in lives], np.float64)
+        known = values[np.isfinite(values)]
+        means[field.name] = float(known.mean()) if len(known) else float("nan")
+    trades = round(means.pop("trades"))
+    return Performance(**means, trades=trades)
+
+
 def _ratio(above: float, below: float) -> float:
     return float(above / below) if below else float("nan")
 
@@ -82,8 +97,9 @@ def _round_trips(trace: Trace) -> Floats:
 def hit_rate(trace: Trace, horizon: int) -> float:
     """Return how often the side held was right ``horizon`` bars on.
 
-    Long is right where the symbol rose over the horizon, flat where it did not; this
-    is what the page calls accuracy.
+    Long is right where the symbol rose over the horizon, flat where it did not: where
+    the price did not move, flat counts as right and long as wrong. This is what the
+    page calls accuracy.
     """
     logs = np.concatenate([[0.0], np.cumsum(np.log1p(trace.asset))])
     if len(logs) <= horizon:

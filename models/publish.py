@@ -48,6 +48,7 @@ class Origin:
         feed: What fed the market; see ``Card``.
         symbol: What was traded; empty for a planted market.
         bar_length_s: Length of the bars.
+        learnt_span_ns: See ``Card``.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Origin:
     feed: str = DEMO_FEED
     symbol: str = ""
     bar_length_s: int = MINUTE_S
+    learnt_span_ns: tuple[int, int] | None = None
 
 
 class Decided(NamedTuple):
@@ -157,6 +159,7 @@ def publish(
         feed=origin.feed,
         symbol=origin.symbol,
         bar_length_s=origin.bar_length_s,
+        learnt_span_ns=origin.learnt_span_ns,
     )
     version = registry.add(card, networks, fitted, made)
     checkpoints.clear()
@@ -209,6 +212,10 @@ def studied(plan: Plan, tape: Tape) -> dict[str, float]:
     return {"seeds": plan.seeds, "folds": plan.folds, "side_cost_bps": side_cost_bps}
 
 
+def _span_of(tape: Tape) -> tuple[int, int]:
+    return int(tape.time_ns[0]), int(tape.time_ns[-1])
+
+
 def keep_model(
     material: Material,
     recipe: Recipe,
@@ -236,6 +243,7 @@ def keep_model(
         feed=material.feed,
         symbol=material.symbol,
         bar_length_s=material.bar_length_s,
+        learnt_span_ns=_span_of(material.tape),
     )
     rules = Rules(counts_by_session=material.is_live)
     episodes = stretches(material.tape, material.episode_bars)

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 from deltalake import write_deltalake
 
-from conf.lake.create import ensure_tables
+from conf.lake.create import ensure_tables, widen_table
 from conf.lake.roots import table_uri
 from conf.lake.tables import BACKTESTS, MODEL_RUNS, TableContract
 from models.backtest import Backtest
@@ -119,6 +119,7 @@ def record_backtest(
         "costs": as_json(asdict(found.cost)),
         "figures": as_json(asdict(found)["figures"]),
         "decisions_sha256": found.decisions_sha256,
+        "in_sample_share": found.in_sample_share,
     }
     _add(root, BACKTESTS, [row], ended_time)
 
@@ -146,6 +147,7 @@ def _add(
     rows: Sequence[dict[str, Any]],
     ended_time: datetime,
 ) -> None:
+    widen_table(root, contract)
     ensure_tables(root, [contract])
     now = ended_time.astimezone(UTC)
     dated = [row | {"ended_time": now, "day": now.date()} for row in rows]

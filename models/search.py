@@ -129,7 +129,8 @@ class Search:
         trace = play(deciding(network), self._rest, self._plan.rules())
         found = sharpe(trace.excess)
         spoken = f"{self._plan.configuration} search {as_json(trial.params)}"
-        self._ledger.add([Trial(self._plan.name, spoken, _SEED, found)])
+        tried = Trial(self._plan.name, spoken, _SEED, found, self._plan.data)
+        self._ledger.add([tried])
         self._watch.tell(f"trial {trial.number}: {found:.5f} a bar")
         return found
 

@@ -101,16 +101,19 @@ class Trial:
     """One configuration and seed that was scored.
 
     Attributes:
-        study: What was asked: the same data and purpose.
+        study: Name of the data and purpose, for people.
         configuration: Algorithm and settings, as one readable line.
         seed: Of the training.
         sharpe: Of the excess return per period.
+        data: What the data is, whatever its name: trials of the same are counted
+            together. Empty in trials from before it was told: these go by ``study``.
     """
 
     study: str
     configuration: str
     seed: int
     sharpe: float
+    data: str = ""
 
 
 class Ledger:
@@ -127,7 +130,16 @@ class Ledger:
         """Write trials down, before anyone looks at which was best."""
         kept.append(self._path, [asdict(trial) for trial in trials])
 
-    def trials(self, study: str) -> list[Trial]:
-        """Return the trials of a study, oldest first."""
+    def trials(self, study: str, data: str = "") -> list[Trial]:
+        """Return the trials on some data, oldest first.
+
+        Args:
+            study: Its name, by which trials count that do not say their data.
+            data: What it is; see ``Trial``.
+        """
         known = [Trial(**line) for line in kept.lines(self._path)]
-        return [trial for trial in known if trial.study == study]
+        return [
+            trial
+            for trial in known
+            if (trial.data == data if trial.data else trial.study == study)
+        ]

@@ -12,7 +12,7 @@ import numpy as np
 
 from models import baselines
 from models.evaluate import Evidence, Interval, excess_sharpe, weigh
-from models.performance import Performance, hit_rate, performance
+from models.performance import Performance, hit_rate, mean_of, performance
 from models.selection import Ledger, Trial, sharpe
 from models.traces import (
     Found,
@@ -25,6 +25,7 @@ from models.walk import MULTIPLES, Walk, joined
 from models.workers import Workers
 
 LEDGER = "trials.jsonl"
+BY_CHANCE = f"random, same turnover (mean of {baselines.RANDOM_DRAWS})"
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,8 @@ class Findings:
         evidence: And the verdict.
         seeds: What each seed did at 1x cost.
         by_cost: IQM of the annual excess Sharpe ratio at each multiple of the costs.
-        baselines: The rivals on the same bars.
+        baselines: The rivals on the same bars; of the random one the mean of each
+            figure over ``baselines.RANDOM_DRAWS`` lives, each all folds end to end.
         hit_rate: Mean over seeds of the directional accuracy, by horizon in bars.
         cpu_s: CPU time of all trainings, earlier commands' included.
     """
@@ -69,10 +71,10 @@ class Study:
         found = self._found()
         traces = [dict(zip(MULTIPLES, of.traces, strict=True)) for of in found]
         self._count(ledger, [by_cost[1.0] for by_cost in traces])
-        tried = [trial.sharpe for trial in ledger.trials(plan.name)]
+        tried = [trial.sharpe for trial in ledger.trials(plan.name, plan.data)]
         once = [by_cost[1.0] for by_cost in traces]
         twice = [by_cost[2.0] for by_cost in traces]
-        rivals = self._rivals()
+        rivals, lives = self._rivals(), self._by_chance(once)
         year, day = plan.bars_a_year, plan.bars_a_day
         return Findings(
             evidence=weigh(once, twice, list(rivals.values()), tried, year, day),
@@ -82,9 +84,9 @@ class Study:
                 for multiple in MULTIPLES
             },
             baselines={
-                name: performance(trace, year, day)
-                for name, trace in (rivals | self._by_chance(once[0])).items()
-            },
+                name: performance(trace, year, day) for name, trace in rivals.items()
+            }
+            | {BY_CHANCE: mean_of([performance(t, year, day) for t in lives])},
             hit_rate={
                 horizon: float(np.mean([hit_rate(trace, horizon) for trace in once]))
                 for horizon in (1, 5, 15)
@@ -92,17 +94,22 @@ class Study:
             cpu_s=sum(of.cpu_s for of in found),
         )
 
+    def forget(self) -> None:
+        """Delete what the seeds did, so that they train again; trials still count."""
+        for path in self._notes.glob(f"{self._key}-*.npz"):
+            path.unlink()
+
     def _count(self, ledger: Ledger, traces: Sequence[Trace]) -> None:
         plan = self._plan
         configuration = f"{plan.configuration} {self._key}"
         counted = {
             trial.seed
-            for trial in ledger.trials(plan.name)
+            for trial in ledger.trials(plan.name, plan.data)
             if trial.configuration == configuration
         }
         ledger.add(
             [
-                Trial(plan.name, configuration, seed, sharpe(trace.excess))
+                Trial(plan.name, configuration, seed, sharpe(trace.excess), plan.data)
                 for seed, trace in enumerate(traces)
                 if seed not in counted
             ]
@@ -142,15 +149,14 @@ class Study:
                 parts.setdefault(name, []).append(trace)
         return {name: joined(traces) for name, traces in parts.items()}
 
-    def _by_chance(self, agent: Trace) -> dict[str, Trace]:
-        """Return the random policies of the agent's turnover, laid end to end."""
-        traces = [
-            play(
-                policy,
-                self._tape.part(fold.test_first, fold.test_stop),
-                self._plan.rules(),
-            )
-            for fold in self._folds
-            for policy in baselines.random_like(agent, seed=fold.test_first)
+    def _by_chance(self, agents: Sequence[Trace]) -> list[Trace]:
+        """Return lives of random policies, each over all folds, end to end.
+
+        They trade as often as the agents of all seeds do on the mean.
+        """
+        futures = [self._tape.part(f.test_first, f.test_stop) for f in self._folds]
+        rules = self._plan.rules()
+        return [
+            joined([play(policy, future, rules) for future in futures])
+            for policy in baselines.random_like(joined(agents), seed=0)
         ]
-        return {"random, same turnover": joined(traces)}

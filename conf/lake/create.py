@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from deltalake import DeltaTable
+from deltalake import DeltaTable, Schema
 
 from conf.errors import FixSetup
 from conf.lake.roots import table_uri
@@ -59,6 +59,24 @@ def create_table(uri: str, contract: TableContract) -> DeltaTable:
             "delta.logRetentionDuration": f"interval {kept_days} days",
         },
     )
+
+
+def widen_table(root: str, contract: TableContract) -> None:
+    """Add the columns that a table of an older contract lacks; they are null there.
+
+    For tables that are only appended to. Nothing happens where columns are missing that
+    may not be null: then ``ensure_tables`` refuses the table.
+    """
+    uri = table_uri(root, contract)
+    if not DeltaTable.is_deltatable(uri):
+        return
+    table = DeltaTable(uri)
+    held = {field.name for field in table.schema().fields}
+    wanted = Schema.from_arrow(contract.schema).fields
+    missing = [field for field in wanted if field.name not in held]
+    if missing and all(field.nullable for field in missing):
+        table.alter.add_columns(missing)
+        table.alter.set_table_description(_description(contract))
 
 
 def _description(contract: TableContract) -> str:

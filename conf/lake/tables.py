@@ -640,7 +640,11 @@ MODEL_RUNS = TableContract(
             "versions", STRING, "JSON: Delta version by table read; null: a file", True
         ),
         Column("hyperparameters", STRING, "JSON: every one that was set"),
-        Column("scores", STRING, "JSON, out of sample; of a version: its study's"),
+        Column(
+            "scores",
+            STRING,
+            "JSON: out of sample, and the setting (file, spread, folds)",
+        ),
         Column("verdict", STRING, "Of the study; null: a search has none", True),
         Column("model_version", STRING, "In the registry; null: not kept", True),
         Column("model_sha256", STRING, "Of its manifest; null: not kept", True),
@@ -670,6 +674,12 @@ BACKTESTS = TableContract(
         Column("history_spread_bps", DOUBLE, "Of loaded bars; null: not traded", True),
         Column("costs", STRING, "JSON: of every order"),
         Column("figures", STRING, "JSON: by symbol and policy"),
+        Column(
+            "in_sample_share",
+            DOUBLE,
+            "Of its bars, in the span that the model learnt from; null: not known",
+            True,
+        ),
         Column("decisions_sha256", STRING, "Of every decision, in order"),
         Column("day", DATE, "UTC day of ended_time"),
     ),
@@ -677,6 +687,7 @@ BACKTESTS = TableContract(
     partition_by=("day",),
     event_column="ended_time",
     writer="models",
+    version=2,
 )
 
 TABLES: dict[str, TableContract] = {

@@ -25,7 +25,7 @@ from models.observation import DISPLAYED
 from models.replay import Replay
 from models.serving import find_version
 from models.traces import deciding, play
-from tests.integration.lake.decided import MINUTE, START, Decided, register
+from tests.integration.lake.decided import MINUTE, SECOND, START, Decided, register
 from tests.integration.lake.scripted import SYMBOLS, Script
 from tests.integration.lake.test_minutes import bar_row
 
@@ -162,6 +162,40 @@ def test_a_backtest_trades_loaded_minutes_at_the_next_open_if_told_a_spread(lake
     assert {row["window_start"] for row in lake.rows(SIGNALS)} == {START}
     assert tape.ask[20] == tape.mark[21] * 1.0005
     assert tape.bid[20] == tape.mark[21] * 0.9995
+
+
+def come_live(lake, start, delay):
+    """Add a bar of SPY that became known so long after its end, without quotes."""
+    like = next(row for row in lake.rows(FEATURES) if row["window_start"] == START)
+    times = {"window_start": start, "window_end": start + MINUTE}
+    known = {"known_time": start + MINUTE + delay, "day": start.date()}
+    of = {"bar_source": "alpaca", "bar_revision": 0, "symbol": "SPY"}
+    lake.append(BARS, [bar_row("SPY", start, 100.0, "live")])
+    lake.append(FEATURES, [like | times | known | of])
+
+
+def test_a_spread_for_loaded_minutes_fills_no_live_one(lake):
+    loaded = [
+        bar_row("SPY", START - n * MINUTE, 100.0 + n % 7, "history")
+        for n in range(110, 70, -1)
+    ]
+    lake.append(BARS, loaded)
+    lake.live(Script(seed=3), 3)
+    is_late, is_unquoted, last = (START + n * MINUTE for n in (10, 30, 40))
+    come_live(lake, is_late, 10 * MINUTE)
+    for start in (is_unquoted, last):
+        come_live(lake, start, SECOND)
+    rows, span = LakeRows(lake.settings.root), Span(["SPY"], DAY, DAY)
+    tapes = [read_tapes(rows, span, spread)["SPY"] for spread in (None, 10.0)]
+    for tape in tapes:
+        ends_ns = [nanoseconds(s + MINUTE) for s in (is_late, is_unquoted, last)]
+        at = np.isin(tape.time_ns, ends_ns)
+        assert at.sum() == 3
+        assert np.isnan(tape.ask[at]).all()
+        assert np.isnan(tape.bid[at]).all()
+    live, told = (tape.ask[tape.time_ns > nanoseconds(START)] for tape in tapes)
+    assert np.array_equal(live, told, equal_nan=True)
+    assert not np.isnan(told).all()
 
 
 def test_too_little_history_says_how_much_there_is(lived):

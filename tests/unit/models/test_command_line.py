@@ -1,16 +1,22 @@
 """`python -m models`: what is missing is named, with the line that mends it."""
 
+from datetime import UTC, date, datetime
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
+from deltalake import write_deltalake
 from typer.testing import CliRunner
 
 import models.__main__ as command_line
 from conf.errors import FixSetup
 from conf.lake.create import ensure_tables
+from conf.lake.manifest import tie
+from conf.lake.roots import table_uri
 from conf.lake.tables import BARS, FEATURES, QUOTES, TableContract
 from models import lake_study
+from models.lake_rows import newest_day
 from models.registry import Registry
 from models.serving import CHALLENGER, NAME, find_version
 from tests.unit.models.test_registry import added, card, evidence, proven
@@ -59,6 +65,21 @@ def test_the_lake_is_that_of_the_settings_unless_another_is_named(
     for given in ([], ["--lake", "elsewhere"]):
         CliRunner().invoke(command_line.app, ["train", *given])
     assert asked == [str(tmp_path), "elsewhere"]
+
+
+def test_a_backtest_is_by_default_of_the_lake_s_newest_day(tmp_path: Path):
+    root = str(tmp_path)
+    ensure_tables(root, [FEATURES])
+    with pytest.raises(FixSetup, match=r"silver\.features: has no rows"):
+        newest_day(root, tie(root))
+    of = {"string": "AAPL", "int32": 0, "int64": 0, "double": 0.0, "bool": False}
+    for n in range(2):
+        now = datetime(2024, 2, 1 + n, tzinfo=UTC)
+        values = of | {"date32[day]": now.date(), "timestamp[us, tz=UTC]": now}
+        row = {f.name: values[str(f.type)] for f in FEATURES.schema}
+        table = pa.Table.from_pylist([row], schema=FEATURES.schema)
+        write_deltalake(table_uri(root, FEATURES), table, mode="append")
+    assert newest_day(root, tie(root)) == date(2024, 2, 2)
 
 
 def test_an_algorithm_that_is_not_known_is_named_with_those_that_are():

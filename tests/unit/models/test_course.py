@@ -24,6 +24,7 @@ pytest.importorskip("torch", reason="needs the group rl: make test installs it")
 
 from models.course import Course, run
 from models.search import usual, varied
+from models.study import BY_CHANCE
 from models.train import RECIPES
 
 # torch's and TensorBoard's own warnings are not ours to mend
@@ -87,6 +88,12 @@ def test_a_course_writes_down_seeds_version_and_tensorboard_files(
     assert hyperparameters["steps"] == 8_192
     assert hyperparameters["learning_rate"] == "Falling(start=0.001)"
     assert json.loads(rows[0]["scores"])["study"]["trials"] == 2
+    setting = json.loads(rows[0]["scores"])["setting"]
+    assert rows[0]["data"] == setting["file"] == "hours.parquet"
+    assert (setting["spread_bps"], setting["session_days"]) == (4.0, 21)
+    assert (setting["folds"], setting["embargo"]) == (2, material.embargo)
+    assert len(setting["file_sha256"]) == 64
+    assert setting["data"] == material.data
     assert rows[2]["model_version"] == found["version"]
     assert len(rows[2]["model_sha256"]) == 64
     assert "not promoted: made for bars of 3600 s" in found["promotion"]
@@ -95,6 +102,7 @@ def test_a_course_writes_down_seeds_version_and_tensorboard_files(
     assert kept.label == UNKNOWN_LABEL
     assert (kept.evidence["seeds"], kept.evidence["folds"]) == (2, 2)
     assert kept.evidence["side_cost_bps"] == pytest.approx(2.0, abs=1e-6)
+    assert kept.learnt_span_ns == tuple(material.tape.time_ns[[0, -1]].tolist())
     files = list((tmp_path / "tensorboard").glob("*/**/events.out.tfevents.*"))
     assert len(files) == 2 * 2 + 5
     assert "seed 1, fold 2 of 2" in told.getvalue()
@@ -111,15 +119,26 @@ def test_a_course_that_was_stopped_goes_on_where_it_was(
     assert told.getvalue().count("trades, exposure") == 2  # nothing trained anew
     assert again["seeds"] == one["seeds"]
     assert again["cpu_s"] == one["cpu_s"] > 0  # of the training, not of the reading
+    chance, agent = one["baselines"][BY_CHANCE], one["seeds"][0]
+    assert chance["trades"] == pytest.approx(agent["trades"], rel=0.3, abs=3)
+    assert chance["exposure"] == pytest.approx(agent["exposure"], abs=0.2)
     # One try, asked for twice, is one trial and two rows.
     assert json.loads(runs(tmp_path)[1]["scores"])["study"]["trials"] == 1
     assert len(runs(tmp_path)) == 2
 
     (kept,) = (tmp_path / "notes").glob("*.npz")
+    before = kept.stat().st_mtime_ns
+    fresh = run(
+        material, asked(tmp_path, seeds=1, fresh=True), Watch(Console(file=told))
+    )
+    assert told.getvalue().count("trades, exposure") == 4
+    assert kept.stat().st_mtime_ns > before
+    assert fresh["seeds"] == one["seeds"]
+    assert fresh["evidence"]["trials"] == 1  # the same try
     kept.write_bytes(kept.read_bytes()[:-100])
     anew = run(material, asked(tmp_path, seeds=1), watch)
     assert f"{kept.name} is broken" in told.getvalue().replace("\n", "")
-    assert told.getvalue().count("trades, exposure") == 4
+    assert told.getvalue().count("trades, exposure") == 6
     assert anew["seeds"] == one["seeds"]
 
 

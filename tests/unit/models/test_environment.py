@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from models.account import Accounts, Action, Costs
 from models.environment import Rules, Simulation, TradingEnvironment, TradingWindows
+from models.rewards import Rewards
 from models.tape import Tape, sessions, stretches, whole
 from tests.unit.models.tapes import walk
 
@@ -67,6 +68,21 @@ def test_an_order_without_a_quote_does_nothing():
     tape.ask[0] = np.nan
     _, value = play(tape, Rules(cash=1.0), [BUY, HOLD])
     assert value == 1.0
+
+
+def test_the_differential_sharpe_ratio_by_hand():
+    rewards = Rewards("sharpe", 1)
+    before = np.array([100.0])
+    assert rewards.earned(before, np.array([101.0])) == 0  # nothing has varied yet
+    # After 1 %: A = 0.01 * 0.01, B = 0.01 * 0.01**2. The next return is -2 %.
+    # Moody, Saffell: (B dA - A dB / 2) / (B - A**2)**1.5, dA = R - A, dB = R**2 - B
+    a, b, r = 1e-4, 1e-6, -0.02
+    expected = (b * (r - a) - a * (r**2 - b) / 2) / (b - a**2) ** 1.5
+    assert rewards.earned(before, np.array([98.0])) == pytest.approx(expected)
+    assert expected == pytest.approx(-40.66, abs=0.01)
+    a, b, r = a + 0.01 * (r - a), b + 0.01 * (r**2 - b), 0.005
+    expected = (b * (r - a) - a * (r**2 - b) / 2) / (b - a**2) ** 1.5
+    assert rewards.earned(before, np.array([100.5])) == pytest.approx(expected)
 
 
 def test_the_differential_sharpe_ratio_prefers_the_steady_gain():

@@ -1,6 +1,6 @@
 """Folds, intervals, and the rule of a claim."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ from models.evaluate import (
     weigh,
 )
 from models.observation import MARKET_INPUTS
-from models.performance import MINUTES_A_YEAR, hit_rate, performance
+from models.performance import MINUTES_A_YEAR, hit_rate, mean_of, performance
 from models.selection import sharpe
 from models.tape import Tape
 from models.traces import (
@@ -101,6 +101,31 @@ def test_the_interval_holds_the_truth_about_as_often_as_it_says():
     assert zero >= 25
 
 
+def test_the_interval_of_several_seeds_draws_days_and_seeds():
+    skills = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
+    traces = [trace(seed, skill) for seed, skill in enumerate(skills)]
+    found = excess_sharpe(traces, MINUTES_A_YEAR, DAY)
+    by_seed = [sharpe(one.excess) * MINUTES_A_YEAR**0.5 for one in traces]
+    middle = sorted(by_seed)[1:-1]
+    assert found.value == pytest.approx(np.mean(middle))
+    # Drawn one by one: days of all seeds together, then six of the seeds.
+    rng = np.random.default_rng(8)
+    days = np.stack([one.excess for one in traces], 1).reshape(20, DAY, 6)
+    drawn = []
+    for _ in range(2_000):
+        again = days[rng.integers(20, size=20)].reshape(-1, 6)
+        ratios = again.mean(0) / again.std(0)
+        drawn.append(np.sort(ratios[rng.integers(6, size=6)])[1:-1].mean())
+    low, high = np.quantile(drawn, [0.025, 0.975]) * MINUTES_A_YEAR**0.5
+    width = high - low
+    assert found.low == pytest.approx(low, abs=0.06 * width)
+    assert found.high == pytest.approx(high, abs=0.06 * width)
+    # Six clones know no more than one.
+    clones = excess_sharpe(traces[2:3] * 6, MINUTES_A_YEAR, DAY)
+    alone = excess_sharpe(traces[2:3], MINUTES_A_YEAR, DAY)
+    assert asdict(clones) == pytest.approx(asdict(alone))
+
+
 def test_figures_of_a_trace_by_hand():
     asset = np.array([0.1, -0.5, 0.2, 0.0])
     is_long = np.array([True, False, True, True])
@@ -118,7 +143,40 @@ def test_figures_of_a_trace_by_hand():
     gross = np.log(1.1 * 0.99 * 1.2) + 0.05
     assert figures.cost_share_of_gross == pytest.approx(0.05 / gross)
     assert figures.worst_day == pytest.approx(0.09)
+    # 0.29 / 4 a bar; sqrt(0.01**2 / 4) is the mean of what was lost; 4 bars a year
+    assert figures.sortino == pytest.approx(0.0725 / 0.005 * 2)
+    assert figures.calmar == pytest.approx((1.1 * 0.99 * 1.2 - 1) / 0.01)
+    assert figures.turnover_per_year == 3
     assert hit_rate(known, 1) == 0.75
+
+
+def test_a_round_trip_that_lost_counts_against_those_that_won():
+    is_long = np.array([True, False, True, False, True, False])
+    returns = np.array([0.1, 0.0, -0.05, 0.0, 0.02, -0.01])
+    known = Trace(returns, returns, is_long, np.ones(6, np.bool_), np.zeros(6))
+    figures = performance(known, bars_a_year=12, bars_a_day=3)
+    won = np.log(1.1) + np.log(1.02 * 0.99)
+    assert figures.profit_factor == pytest.approx(won / -np.log(0.95))
+    assert figures.win_rate == pytest.approx(2 / 3)
+    assert figures.turnover_per_year == 12  # six orders in half a year
+
+
+def test_where_the_price_did_not_move_flat_is_right_and_long_is_wrong():
+    still = np.zeros(4)
+    is_long = np.array([True, False, False, False])
+    known = Trace(still, still, is_long, is_long, still)
+    assert hit_rate(known, 1) == 0.75
+
+
+def test_the_mean_of_lives_is_of_figures_not_of_a_life_laid_end_to_end():
+    lives = [performance(trace(seed), MINUTES_A_YEAR, DAY) for seed in range(20)]
+    found = mean_of(lives)
+    nets = [life.net_return for life in lives]
+    assert found.net_return == pytest.approx(np.mean(nets))
+    assert found.trades == round(np.mean([life.trades for life in lives]))
+    one = replace(lives[0], calmar=float("nan"))
+    assert np.isnan(mean_of([one, one]).calmar)
+    assert mean_of([one, replace(one, calmar=2.0)]).calmar == 2.0
 
 
 def test_traces_that_were_written_are_read_back_in_order(tmp_path: Path):

@@ -1,5 +1,6 @@
 """Recorded bars become a tape that knows nothing of the future."""
 
+import hashlib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from conf.errors import FixSetup
-from models.history import Bars, proves_honest, read_bars, tape_of
+from models.history import Bars, proves_honest, read_bars, study_of_bars, tape_of
 
 HOURS_A_DAY = 7
 
@@ -57,6 +58,23 @@ def test_indicators_of_60_bars_warm_up_in_a_long_session(bars: Bars):
 
 def test_recorded_bars_do_not_look_ahead(bars: Bars):
     assert proves_honest(bars, 10, 21) == []
+
+
+def test_the_same_bars_are_the_same_data_whatever_the_file_is_called(tmp_path: Path):
+    path, copy = recorded(tmp_path / "AAPL.parquet"), tmp_path / "x.parquet"
+    pq.write_table(pq.read_table(path), copy, compression="gzip")
+    other = recorded(tmp_path / "other.parquet", days=61)
+    first, again = (study_of_bars(p, spread, 5) for p, spread in ((path, 4), (copy, 2)))
+    assert first.data == again.data != study_of_bars(other, 4, 5).data
+    assert again.setting["file"] == "x.parquet"
+    expected = hashlib.sha256(copy.read_bytes()).hexdigest()
+    assert again.setting["file_sha256"] == expected
+    assert (again.setting["spread_bps"], again.setting["session_days"]) == (2, 5)
+    # The names of kept trainings hang on a plan's repr.
+    plan = first.plan("ppo", 2, 2)
+    assert plan.data == first.data
+    assert first.data not in repr(plan)
+    assert repr(plan).endswith("counts_by_session=False)")
 
 
 def test_a_file_that_holds_no_bars_is_named(tmp_path: Path):

@@ -1,18 +1,24 @@
 """What was trained and played back can be asked for, and nothing is forgotten."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from deltalake import DeltaTable
+import msgspec
+from deltalake import DeltaTable, write_deltalake
 
+from conf.lake.create import ensure_tables
 from conf.lake.roots import table_uri
 from conf.lake.tables import BACKTESTS, MODEL_RUNS, TableContract
 from models.account import Costs
-from models.backtest import Backtest
+from models.backtest import Backtest, in_sample_share
+from models.card import Model
 from models.lake_tape import Span
 from models.performance import Performance
 from models.records import Run, new_run_id, record_backtest, record_runs
+from models.serving import BUNDLED, champion_of
+from tests.unit.models.tapes import walk
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 DAY = date(2026, 3, 2)
@@ -66,6 +72,38 @@ def played(net_return: float, version: int = 7) -> Backtest:
         figures={"AAPL": {"agent": one}},
         decisions_sha256="b" * 64,
     )
+
+
+def test_a_table_from_before_a_column_was_there_keeps_its_rows(tmp_path: Path):
+    columns = [c for c in BACKTESTS.columns if c.name != "in_sample_share"]
+    older = replace(BACKTESTS, columns=tuple(columns), version=1)
+    uri = table_uri(str(tmp_path), BACKTESTS)
+    record_backtest(str(tmp_path), played(0.25), Span([], DAY, DAY), None, NOON)
+    row = DeltaTable(uri).to_pyarrow_table().select(older.column_names)
+    other = tmp_path / "older"
+    ensure_tables(str(other), [older])
+    write_deltalake(table_uri(str(other), older), row, mode="append")
+
+    found = replace(played(0.5), in_sample_share=0.75)
+    later = NOON.replace(hour=13)
+    record_backtest(str(other), found, Span([], DAY, DAY), None, later)
+    assert [r["in_sample_share"] for r in rows(other, BACKTESTS)] == [None, 0.75]
+    assert [r["symbols"] for r in rows(other, BACKTESTS)] == [["AAPL"]] * 2
+
+
+def model_of(span: tuple[int, int] | None) -> Model:
+    model = champion_of(str(BUNDLED))
+    return replace(model, card=msgspec.structs.replace(model.card, learnt_span_ns=span))
+
+
+def test_a_backtest_says_which_share_of_its_bars_the_model_had_learnt_from():
+    tape = walk(100)
+    time_ns = tape.time_ns
+    learnt = (int(time_ns[0]) - 7, int(time_ns[24]))
+    assert in_sample_share(model_of(learnt), [tape, tape]) == 0.25
+    before = (-10, -5)
+    assert in_sample_share(model_of(before), [tape]) == 0
+    assert in_sample_share(model_of(None), [tape]) is None
 
 
 def test_a_backtest_is_known_by_the_hash_of_its_result(tmp_path: Path):
