@@ -16,6 +16,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
+from conf.errors import FixSetup
 from models.evaluate import walk_forward
 from models.material import Plan
 from models.records import as_json
@@ -75,6 +76,13 @@ class Search:
         self._recipe, self._plan, self._watch = recipe, plan, watch
         first = walk_forward(len(tape), plan.folds, plan.embargo, plan.first_share)[0]
         cut = walk_forward(first.train_stop, 1, plan.embargo, _LEARNING_SHARE)[0]
+        if cut.train_stop <= plan.episode_bars:
+            raise FixSetup(
+                "history",
+                f"{len(tape)} bars leave {cut.train_stop} to search on, less than one"
+                f" episode of {plan.episode_bars}",
+                "Take a longer history, or do without SEARCH",
+            )
         self._past = tape.part(0, cut.train_stop)
         self._rest = tape.part(cut.test_first, cut.test_stop)
         self._ledger = Ledger(notes / LEDGER)

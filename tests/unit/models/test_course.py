@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
+from conf.errors import FixSetup
 from conf.lake.read import scan
 from conf.lake.tables import MODEL_RUNS
 from models.card import UNKNOWN_LABEL
@@ -174,6 +175,12 @@ def test_every_trial_of_a_search_counts_against_the_claim(
     assert sorted(r["trial"] for r in rows) == [0, 1, 2]
     ledger = (tmp_path / "notes" / "trials.jsonl").read_text().splitlines()
     assert sum(" search " in line for line in ledger) == 3
+
+
+def test_a_history_too_short_to_search_on_is_told(material: Material, tmp_path: Path):
+    long = replace(material, episode_bars=len(material.tape) // 3)
+    with pytest.raises(FixSetup, match="to search on"):
+        run(long, asked(tmp_path, trials=2), Watch(Console(file=io.StringIO())))
 
 
 @pytest.mark.parametrize("algorithm", RECIPES)
