@@ -84,15 +84,13 @@ class Suite:
 
         def keep(question: Question, answer: Answer) -> None:
             kept.append(self._answers, [asdict(answer)])
-            known[question] = answer
             self._workers.watch.tell(
                 f"{question}: {answer.share:.3f} of the optimum, "
                 f"{answer.earned_bps:.4f} bp/min, {answer.cpu_s:.0f} s"
             )
 
-        missing = [question for question in questions if question not in known]
-        self._workers.each(Score(self.recipe), missing, keep, str)
-        return [known[question] for question in questions]
+        task = Score(self.recipe)
+        return self._workers.complete(task, questions, known.get, keep, str)
 
     def _claims_on_noise(self, sets: int) -> dict[str, Any]:
         """Count the noise sets, cheap to trade, on which an edge would be claimed."""
@@ -125,19 +123,14 @@ class Suite:
 
     def _tried(self, questions: Sequence[Question]) -> dict[Question, Found]:
         """Return what agents did on the bars after their histories, by question."""
-        known: dict[Question, Found] = {}
-        for question in questions:
-            found = load(self._path(question), self._workers.watch.tell)
-            if found is not None:
-                known[question] = found
-
-        def keep(question: Question, found: Found) -> None:
-            save(self._path(question), found)
-            known[question] = found
-
-        missing = [question for question in questions if question not in known]
-        self._workers.each(Try(self.recipe), missing, keep, str)
-        return {question: known[question] for question in questions}
+        found = self._workers.complete(
+            Try(self.recipe),
+            questions,
+            lambda question: load(self._path(question), self._workers.watch.tell),
+            lambda question, found: save(self._path(question), found),
+            str,
+        )
+        return dict(zip(questions, found, strict=True))
 
     def _path(self, question: Question) -> Path:
         return self._notes / f"{question.row}-{question.draw}-{question.seed}.npz"

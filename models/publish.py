@@ -188,18 +188,12 @@ def _trained(
     workers: Workers,
 ) -> list[Network]:
     """Return the agents of the seeds, in their order; those missing are trained."""
-    networks: dict[int, Network] = {}
-    for seed in seeds:
-        network = checkpoints.load(seed, workers.watch.tell)
-        if network is not None:
-            networks[seed] = network
-
-    def keep(seed: int, network: Network) -> None:
-        checkpoints.save(seed, network)
-        networks[seed] = network
-
-    workers.each(learning, [s for s in seeds if s not in networks], keep)
-    return [networks[seed] for seed in seeds]
+    return workers.complete(
+        learning,
+        seeds,
+        lambda seed: checkpoints.load(seed, workers.watch.tell),
+        checkpoints.save,
+    )
 
 
 def studied(plan: Plan, tape: Tape) -> dict[str, float]:

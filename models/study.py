@@ -117,19 +117,12 @@ class Study:
 
     def _found(self) -> list[Found]:
         """Return what each seed did; train those missing."""
-        known: dict[int, Found] = {}
-        for seed in range(self._plan.seeds):
-            found = load(self._path(seed), self._workers.watch.tell)
-            if found is not None:
-                known[seed] = found
-
-        def keep(seed: int, found: Found) -> None:
-            save(self._path(seed), found)
-            known[seed] = found
-
-        missing = [seed for seed in range(self._plan.seeds) if seed not in known]
-        self._workers.each(self._walk, missing, keep)
-        return [known[seed] for seed in range(self._plan.seeds)]
+        return self._workers.complete(
+            self._walk,
+            range(self._plan.seeds),
+            lambda seed: load(self._path(seed), self._workers.watch.tell),
+            lambda seed, found: save(self._path(seed), found),
+        )
 
     def _path(self, seed: int) -> Path:
         return self._notes / f"{self._key}-{seed}.npz"

@@ -35,6 +35,33 @@ class Workers:
     def __init__(self, watch: Watch, processes: int = 1) -> None:
         self.watch, self._processes = watch, processes
 
+    def complete(
+        self,
+        task: Task[Item, Found],
+        items: Sequence[Item],
+        load: Callable[[Item], Found | None],
+        save: Keep[Item, Found],
+        named: Named[Item] = "seed {}".format,
+    ) -> list[Found]:
+        """Return what came of each item, in their order: what was kept, else done now.
+
+        Args:
+            task: What is done; see ``each``, also for the rest.
+            items: Of what.
+            load: Returns what was kept of an item, None if nothing was.
+            save: Keeps what came of one.
+            named: What an item is called where it is told of.
+        """
+        known = {item: load(item) for item in items}
+        missing = [item for item, found in known.items() if found is None]
+
+        def keep(item: Item, found: Found) -> None:
+            save(item, found)
+            known[item] = found
+
+        self.each(task, missing, keep, named)
+        return [found for found in known.values() if found is not None]
+
     def each(
         self,
         task: Task[Item, Found],
